@@ -1,0 +1,1 @@
+"""Smart Power Station: a home battery that answers demand-response events."""

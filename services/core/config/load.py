@@ -1,0 +1,70 @@
+"""From the text of a station file to a checked `Station`, with errors a person can act on."""
+
+from dataclasses import dataclass
+
+import yaml
+from pydantic import ValidationError
+
+from services.core.config.station import Station
+from services.core.problems import FieldProblem, field_problems
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a station file."""
+
+    line: int | None
+    field: str
+    value: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.field}: {self.value}; {self.remedy}" if self.value else f"{where}{self.field}: {self.remedy}"
+
+
+class ConfigError(ValueError):
+    """A station file that cannot be used, with everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def parse_station(text: str) -> Station:
+    """The station that `text` (YAML) describes. Raises ConfigError naming line, field, value and remedy."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else None
+        raise ConfigError([Problem(line, "the file", "", f"is not YAML: {getattr(error, 'problem', None) or error}")]) from None
+    if not isinstance(data, dict):
+        raise ConfigError([Problem(None, "the file", "", "must hold 'name: value' lines, as config/station.yaml does")])
+    try:
+        return Station.model_validate(data)
+    except ValidationError as error:
+        problems = [_located(node, problem) for problem in field_problems(error)]
+        raise ConfigError(problems) from None
+
+
+def _located(node: yaml.Node | None, problem: FieldProblem) -> Problem:
+    return Problem(_line_of(node, problem.location), problem.field or "the station", problem.value, problem.remedy)
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:
+    """The line of the deepest part of `location` that stands in the file, counted from one."""
+    line = None
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

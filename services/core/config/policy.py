@@ -1,0 +1,108 @@
+"""How the station behaves: the daily cycle, the control of events, and the person's preferences."""
+
+from datetime import time, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from services.core.config.base import LocalTime, Percent, Section
+from services.core.durations import parse_duration
+from services.core.goals import Goal, GoalKind, Method
+from services.core.preferences import Participation, Preferences, SharingLevel
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT4H, or a number of hours.", "examples": ["PT4H", 4]}),
+]
+
+
+class DailyCycle(Section):
+    """What the station does on all other days (design section 1, phase normal)."""
+
+    discharge_at: LocalTime = time(17, 0)
+    """When the battery takes over the load."""
+    discharge_to_pct: Percent = 60.0
+    """The lower set point; the floor and the backup reserve still hold."""
+    charge_at: LocalTime = time(1, 0)
+    """When the grid may charge the battery."""
+    charge_to_pct: Percent = 90.0
+    """The upper set point, lowered by the PV expected until the next discharge."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DailyCycle":
+        if self.discharge_to_pct >= self.charge_to_pct:
+            raise ValueError(f"discharge_to_pct ({self.discharge_to_pct}) must lie below charge_to_pct ({self.charge_to_pct})")
+        return self
+
+
+class Control(Section):
+    """Event control. The defaults need no tuning."""
+
+    settlement_interval: Duration = timedelta(hours=1)
+    """The span over which the programme averages; control acts on its energy error."""
+    gain_p: float = Field(default=1.0, ge=0, le=10)
+    """Share of the running interval's energy error that the rest of the interval makes up for."""
+    gain_i: float = Field(default=1.0, ge=0, le=10)
+    """Share of the error carried over from earlier intervals that this interval makes up for."""
+    charge_margin: float = Field(default=1.25, ge=1, le=5)
+    """Charging for an event starts this many times the computed charging time before it."""
+    ease_back: Duration = timedelta(minutes=10)
+    """After an event the load returns to the grid after a delay of up to this, drawn once per event and station."""
+    stale_after_s: float = Field(default=10.0, gt=0, le=600)
+    """Real seconds after which a relay's or position's reading counts as unknown."""
+    battery_stale_after_s: float = Field(default=30.0, gt=0, le=7200)
+    """Real seconds after which the power station's reading counts as unknown."""
+
+
+class GoalSection(Section):
+    """A goal: `pledge` with `reduction_w`, `limit` with `import_w`, or `minimize`."""
+
+    kind: GoalKind
+    reduction_w: float | None = None
+    import_w: float | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "GoalSection":
+        self.goal()
+        return self
+
+    def goal(self) -> Goal:
+        """The goal in the system's own form."""
+        if self.kind is not GoalKind.PLEDGE and self.reduction_w is not None:
+            raise ValueError(f"goal '{self.kind}' takes no reduction_w")
+        if self.kind is not GoalKind.LIMIT and self.import_w is not None:
+            raise ValueError(f"goal '{self.kind}' takes no import_w")
+        return Goal(self.kind, self.reduction_w if self.kind is GoalKind.PLEDGE else self.import_w)
+
+    @classmethod
+    def of(cls, goal: Goal) -> "GoalSection":
+        """The wire and file form of `goal`."""
+        return cls(
+            kind=goal.kind,
+            reduction_w=goal.power_w if goal.kind is GoalKind.PLEDGE else None,
+            import_w=goal.power_w if goal.kind is GoalKind.LIMIT else None,
+        )
+
+
+class PreferencesSection(Section):
+    """The person's choices, as first shipped; the gateway owns them from then on."""
+
+    goal: GoalSection = GoalSection(kind=GoalKind.MINIMIZE)
+    duration: Duration = timedelta(hours=4)
+    """Length of an event that does not state its own."""
+    methods: tuple[Method, ...] = (Method.REPLACEMENT,)
+    participation: Participation = Participation.ALWAYS
+    backup_reserve_pct: Percent = 20.0
+    sharing: SharingLevel = SharingLevel.NONE
+
+    def preferences(self) -> Preferences:
+        """The preferences in the system's own form."""
+        return Preferences(
+            goal=self.goal.goal(),
+            duration=self.duration,
+            methods=self.methods,
+            participation=self.participation,
+            backup_reserve_pct=self.backup_reserve_pct,
+            sharing=self.sharing,
+        )

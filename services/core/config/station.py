@@ -1,0 +1,98 @@
+"""The whole configuration of one station: `config/station.yaml`."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from services.core.config.base import Port, Section
+from services.core.config.hardware import Limits, Positions, PowerStation, TransferSwitch, hardware_of
+from services.core.config.policy import Control, DailyCycle, PreferencesSection
+from services.core.modes import SAFE_MODE, Hardware, refusal
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("use an IANA time zone such as 'America/New_York'")
+    return name
+
+
+class Broker(Section):
+    """The local MQTT broker."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    start: bool = True
+    """Whether `sps run` starts a broker of its own there: Mosquitto when installed, else the embedded one."""
+
+
+class Endpoint(Section):
+    """An address to listen on. Loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class Recorder(Section):
+    """The journal and its query API."""
+
+    api: Endpoint = Endpoint(port=8081)
+    commit_every_s: float = Field(default=5.0, gt=0, le=60)
+    """Real seconds between two commits of readings; events and states are committed at once."""
+
+
+class Simulation(Section):
+    """The simulated house, used only while `clock` is `simulated`."""
+
+    speed: float = Field(default=60.0, ge=1, le=3600)
+    """Station seconds per real second."""
+    load_scale: float = Field(default=0.2, gt=0, le=10)
+    """The shared household trace times this: a plug-level load."""
+    pv_peak_w: float = Field(default=200.0, ge=0, le=10_000)
+    """Peak power of the simulated panel; 0 for none."""
+    ats_delay_s: float = Field(default=1.0, ge=0, le=60)
+    """Assumed: how long the transfer switch waits before it returns to its preferred input."""
+    ats_gap_s: float = Field(default=0.02, ge=0, le=5)
+    """Assumed: how long the load is without a source at a transfer."""
+    seed_days: int = Field(default=20, ge=0, le=60)
+    """Past days simulated into an empty journal at the first start."""
+
+
+class Station(Section):
+    """One station, as its person described it."""
+
+    station: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    """Its name in every topic: `sps/<station>/…`."""
+    timezone: Annotated[str, AfterValidator(_known_zone)]
+    """For daily schedules and for people; everything else is UTC."""
+    clock: Literal["system", "simulated"] = "system"
+    broker: Broker = Broker()
+    web: Endpoint = Endpoint(port=8080)
+    recorder: Recorder = Recorder()
+    positions: Positions
+    transfer_switch: TransferSwitch
+    battery: PowerStation
+    limits: Limits = Limits()
+    normal: DailyCycle = DailyCycle()
+    control: Control = Control()
+    preferences: PreferencesSection = PreferencesSection()
+    simulation: Simulation = Simulation()
+
+    @model_validator(mode="after")
+    def _can_be_safe(self) -> "Station":
+        if (why := refusal(SAFE_MODE, self.hardware)) is not None:
+            raise ValueError(f"mode 2, the safe mode, is not possible with this hardware: {why}")
+        if self.control.settlement_interval < timedelta(minutes=1):
+            raise ValueError("control.settlement_interval must be at least one minute")
+        return self
+
+    @property
+    def hardware(self) -> Hardware:
+        """What there is to switch with."""
+        return hardware_of(self.positions, self.transfer_switch)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The station's time zone."""
+        return ZoneInfo(self.timezone)

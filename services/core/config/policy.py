@@ -49,6 +49,8 @@ class Control(Section):
     """Charging for an event starts this many times the computed charging time before it."""
     ease_back: Duration = timedelta(minutes=10)
     """After an event the load returns to the grid after a delay of up to this, drawn once per event and station."""
+    recharge_after: Duration = timedelta(hours=2)
+    """And the grid charges the battery no sooner than this after that: a rebound would undo what the event saved."""
     stale_after_s: float = Field(default=10.0, gt=0, le=600)
     """Real seconds after which a relay's or position's reading counts as unknown."""
     battery_stale_after_s: float = Field(default=30.0, gt=0, le=7200)

@@ -1,0 +1,63 @@
+# What a person and CI call. `make` alone lists it. Every target sets itself up.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check bench lock docs clean
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The first Python that runs and is new enough. A name on PATH may be a shim of nothing, so each is tried.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+NO_PYTHON = Python 3.11 or newer is needed, and none was found on PATH; install one, or name it: make PYTHON=/path/to/python3
+NO_VENV = $(PYTHON) lacks the venv module; on Debian or Ubuntu: apt-get install python3-venv
+COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
+	@exec $(BIN)/sps run
+
+test: .venv/.installed-dev  ## run every test; ARGS='-k page' to choose
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed-dev  ## format, lint, types, import rules, generated documents, locks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
+	$(BIN)/python tests/check_locks.py
+
+bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
+	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
+	$(BIN)/python -m services.bus.documents
+
+lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
+	$(COMPILE) --extra dev --output-file requirements/dev.txt $(if $(UPGRADE),--upgrade)
+	$(COMPILE) --extra run --output-file requirements/run.txt $(if $(UPGRADE),--upgrade)
+	@rm -rf .venv-lock
+
+clean:  ## remove the environment and what tools left behind; your data in var/ stays
+	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find services tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.created:
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(NO_VENV)" >&2; exit 1; }
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# The stamp is as old as the installation: a lock or pyproject.toml that changed later is installed again.
+# The two locks agree (tests/check_locks.py), so going from one to the other and back only adds.
+.venv/.installed-%: requirements/%.txt pyproject.toml | .venv/.created
+	@echo "installing requirements/$*.txt into .venv (the first time takes a minute)"
+	@$(PIP) install --quiet --require-hashes --requirement requirements/$*.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

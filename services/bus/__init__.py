@@ -1,0 +1,1 @@
+"""The contract between the services: topics, messages, the MQTT client, the clock."""

@@ -1,0 +1,125 @@
+"""A connection to the broker that comes back, and an outbox for the time in between."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+
+from services.bus.clock import Clock
+from services.bus.link import ConnectFailed, Link
+from services.bus.outbox import Outbox, Outgoing
+
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 30.0
+STEADY_S = 10.0
+"""A connection that lasted this long was a good one: the back-off starts anew."""
+
+log = logging.getLogger(__name__)
+
+
+def backoff_s(failures: int, jitter: random.Random) -> float:
+    """Real seconds to wait after so many failures in a row: doubling, capped, and never the same for two clients."""
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 10)) * jitter.uniform(0.5, 1.0)
+
+
+class Connection:
+    """Keeps one link up as long as `run` runs. All of it belongs to the event loop."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        client_id: str,
+        *,
+        clock: Clock,
+        jitter: random.Random,
+        will: Callable[[], Outgoing | None],
+        on_connected: Callable[[], None],
+        on_message: Callable[[str, bytes, bool], None],
+    ) -> None:
+        self.up = asyncio.Event()
+        self._address = address
+        self._client_id = client_id
+        self._clock = clock
+        self._jitter = jitter
+        self._will = will
+        self._on_connected = on_connected
+        self._on_message = on_message
+        self._link: Link | None = None
+        self._outbox = Outbox()
+        self._empty = asyncio.Event()
+
+    async def run(self) -> None:
+        """Connect, and connect again after each loss, until cancelled."""
+        failures = 0
+        while True:
+            link = Link(self._client_id, will=self._will(), on_message=self._on_message, on_read=self._pump)
+            opened_at = None
+            try:
+                await link.open(*self._address)
+                opened_at = self._clock.monotonic()
+                self._opened(link)
+                await link.hold()
+            except ConnectFailed as failure:
+                log.log(logging.DEBUG if failures else logging.WARNING, "%s: %s; trying again until it answers", self._name, failure)
+            except Exception:
+                # The outermost edge: a defect costs this connection, not the service.
+                log.exception("%s: unexpected failure; connecting again", self._name)
+            finally:
+                self._ended(link)
+            steady = opened_at is not None and self._clock.monotonic() - opened_at >= STEADY_S
+            failures = 0 if steady else failures + 1
+            if opened_at is not None:
+                log.warning("%s: connection lost; connecting again", self._name)
+            await self._clock.sleep(backoff_s(failures, self._jitter))
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Send now, or as soon as there is a connection; QoS 0 without a connection is dropped."""
+        if outgoing.qos == 0:
+            if self._link is not None:
+                self._link.publish(outgoing)
+            return
+        if (dropped := self._outbox.add(outgoing)) is not None:
+            log.warning("%s: too much is waiting for a connection; dropped the oldest message, on %s", self._name, dropped.topic)
+        self._pump()
+
+    def subscribe(self, filters: Mapping[str, int]) -> None:
+        """Subscribe on the connection there is; subscribing again after a reconnect is for `on_connected`."""
+        if self._link is not None:
+            self._link.subscribe(filters.items())
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until all that was sent is acknowledged; False if it was not within `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(self._outbox):
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def _name(self) -> str:
+        return f"broker {self._address[0]}:{self._address[1]}"
+
+    def _opened(self, link: Link) -> None:
+        self._link = link
+        for expired in self._outbox.drop_expired(self._clock.monotonic()):
+            log.warning("%s: a command for %s waited too long for a connection and was dropped", self._name, expired.topic)
+        self._on_connected()
+        self._pump()
+        self.up.set()
+        log.info("%s: connected", self._name)
+
+    def _ended(self, link: Link) -> None:
+        self.up.clear()
+        self._link = None
+        self._outbox.connection_lost()
+        link.close()
+
+    def _pump(self) -> None:
+        self._outbox.settle()
+        while self._link is not None and (outgoing := self._outbox.take()) is not None:
+            self._outbox.sent(outgoing, self._link.publish(outgoing))
+        if not len(self._outbox):
+            self._empty.set()

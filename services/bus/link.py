@@ -1,0 +1,150 @@
+"""One MQTT 3.1.1 connection, from its opening to its loss, on the event loop."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from services.bus.outbox import Outgoing
+
+KEEPALIVE_S = 20
+CONNECT_TIMEOUT_S = 5.0
+MISC_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class ConnectFailed(Exception):
+    """The broker is not there, does not answer, or refuses us."""
+
+
+class Link:
+    """paho driven by the event loop instead of by a thread of its own, and thrown away when the connection ends.
+
+    Six services in one process would be six more threads, each message would change threads twice, and every handler
+    would need locks. Only opening blocks (name look-up, TCP), so that alone runs in a worker thread. A new paho client
+    each time means that no queue of paho's outlives a connection: what is to be sent again is the outbox's business.
+    Everything else must be called from the event loop.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        *,
+        will: Outgoing | None,
+        on_message: Callable[[str, bytes, bool], None],
+        on_read: Callable[[], None],
+    ) -> None:
+        self.lost = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._on_message = on_message
+        self._on_read = on_read
+        self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        self._client.connect_timeout = CONNECT_TIMEOUT_S
+        self._client.max_inflight_messages = 0
+        if will is not None:
+            self._client.will_set(will.topic, will.payload, will.qos, will.retain)
+
+    async def open(self, host: str, port: int) -> None:
+        """Connect and wait for the broker's acceptance. Raises ConnectFailed."""
+        try:
+            await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S)
+        except OSError as error:
+            raise ConnectFailed(error.strerror or str(error)) from None
+        self._attach()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._accepted
+        except TimeoutError:
+            raise ConnectFailed("it accepted the connection and then kept silent") from None
+
+    async def hold(self) -> None:
+        """Keep the connection alive until it is lost."""
+        while not self.lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MISC_EVERY_S):
+                    await self.lost.wait()
+            self._client.loop_misc()
+
+    def publish(self, outgoing: Outgoing) -> Callable[[], bool]:
+        """Send a message; the result tells whether the broker has acknowledged it (QoS 1)."""
+        info = self._client.publish(outgoing.topic, outgoing.payload, outgoing.qos, outgoing.retain)
+        return lambda: info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published()
+
+    def subscribe(self, filters: Iterable[tuple[str, int]]) -> None:
+        """Subscribe to topic filters, each with its quality of service."""
+        if wanted := list(filters):
+            self._client.subscribe(wanted)
+
+    def close(self) -> None:
+        """Say goodbye if there is somebody to say it to, and let go of the socket."""
+        if self._client.is_connected():
+            self._client.disconnect()
+            self._client.loop_write()
+        # What paho has not closed by now is a broker that never answered or cannot take our goodbye.
+        if (sock := self._client.socket()) is not None:
+            self._detach(sock)
+            self._client.on_socket_close = None
+            sock.close()
+        self._settle(ConnectFailed("closed"))
+        self.lost.set()
+
+    def _attach(self) -> None:
+        sock = self._client.socket()
+        if not isinstance(sock, socket.socket):
+            raise ConnectFailed("it closed the connection at once")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
+        self._client.on_message = self._received
+        self._client.on_socket_close = lambda _client, _data, closing: self._detach(closing)
+        self._client.on_socket_register_write = self._write_soon
+        self._loop.add_reader(sock, self._read)
+        self._write()
+
+    def _detach(self, sock: Any) -> None:
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
+
+    def _read(self) -> None:
+        self._client.loop_read()
+        self._on_read()
+
+    def _write_soon(self, *_: object) -> None:
+        self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._client.loop_write()
+        if (sock := self._client.socket()) is None:
+            return
+        if self._client.want_write():
+            self._loop.add_writer(sock, self._write)
+        else:
+            self._loop.remove_writer(sock)
+
+    def _connected(self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object) -> None:
+        self._settle(ConnectFailed(f"it refuses us: {reason}") if reason.is_failure else None)
+
+    def _disconnected(self, *_: object) -> None:
+        self._settle(ConnectFailed("it closed the connection"))
+        self.lost.set()
+
+    def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        self._on_message(message.topic, bytes(message.payload), message.retain)
+
+    def _settle(self, failure: ConnectFailed | None) -> None:
+        if self._accepted.done():
+            return
+        if failure is None:
+            self._accepted.set_result(None)
+        else:
+            self._accepted.set_exception(failure)
+            # Nobody awaits it if the connection ends before its opening is awaited.
+            self._accepted.exception()

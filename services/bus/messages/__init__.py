@@ -1,0 +1,1 @@
+"""The messages on the bus, as frozen pydantic models: one file a subject."""

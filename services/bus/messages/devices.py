@@ -1,0 +1,69 @@
+"""What the devices report, and what they are told."""
+
+from typing import Literal
+
+from pydantic import Field, StrictBool
+
+from services.bus.messages.base import Command, Percent, Telemetry, Utc
+
+
+class PositionReading(Telemetry):
+    """Power at P1 to P4. Null is unknown, never zero."""
+
+    power_w: float | None
+    """Positive in the direction of the position's name."""
+    voltage_v: float | None = None
+    current_a: float | None = None
+    energy_wh: float | None = None
+    """The device's running counter; it may reset."""
+    device: str
+    """Which device measured it."""
+
+
+class BatteryReadingMessage(Telemetry):
+    """What the power station says of itself. Null is unknown."""
+
+    soc_pct: Percent | None
+    ac_in_w: float | None = None
+    ac_out_w: float | None = None
+    dc_in_w: float | None = None
+    dc_out_w: float | None = None
+    ac_output_on: bool | None = None
+    eco_mode: bool | None = None
+    device: str
+
+
+class BatteryEstimate(Telemetry):
+    """The controller's view of the state of charge, with its uncertainty."""
+
+    soc_pct: Percent
+    low: Percent
+    high: Percent
+
+
+class RelayCommand(Command):
+    """An absolute wish for one relay, renewed while it stands."""
+
+    ts: Utc
+    on: StrictBool
+    command_id: str = Field(min_length=1, max_length=64)
+    """New for each wish; the same for its renewals."""
+    hold_s: float = Field(gt=0, le=600)
+    """Real seconds after the last renewal at which the bridge lets go and takes the safe state."""
+    reason: str = Field(default="", max_length=400)
+
+
+class RelayStateMessage(Telemetry):
+    """A relay after read-back. `on` is null while nothing certain is known."""
+
+    on: bool | None
+    confirmed_by: Literal["readback", "power"] | None = None
+    """`power`: besides the read-back, power is about zero when off."""
+    command_id: str | None = None
+    """The last wish that was carried out; null when the bridge or the device acted by itself."""
+    timer_s: float | None = None
+    """What is left on the device's own dead-man timer; null when none runs."""
+    timer_fired: bool = False
+    """The device's own dead-man timer has switched it, against the standing wish."""
+    fault: str | None = None
+    """In words: not answering, a welded contact, a timer that fired."""

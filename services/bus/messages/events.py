@@ -1,0 +1,157 @@
+"""Events: what people and aggregators send, and what the controller and the recorder answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from services.bus.messages.base import Command, Payload, Telemetry, Utc
+from services.core.config.policy import Duration, GoalSection
+from services.core.events import Event, EventRequest, EventStatus
+from services.core.goals import Method
+
+
+def _start(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError('use "now", a local time such as "16:00", or RFC 3339 such as "2026-07-01T16:00:00Z"')  # noqa: TRY004 - pydantic
+    return value
+
+
+Start = Annotated[str, BeforeValidator(_start), Field(min_length=1, max_length=64)]
+
+
+class EventCommand(Command):
+    """`event/command`: typed by people and sent by the gateway, so it carries no `ts`."""
+
+    action: Literal["schedule", "cancel", "opt_out", "opt_in"] = "schedule"
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(default=None, validate_default=True)
+    revision: Annotated[int, Field(ge=0, le=2**31, strict=True)] = 0
+    start: Start | None = Field(default=None, validate_default=True)
+    duration: Duration | None = None
+    goal: GoalSection | None = None
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
+    priority: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 0
+    test: Annotated[bool, Field(strict=True)] = False
+
+    @field_validator("start")
+    @classmethod
+    def _start_of_a_schedule(cls, start: str | None, info: ValidationInfo) -> str | None:
+        if start is None and info.data.get("action") == "schedule":
+            raise ValueError('an event needs a start, such as {"start":"now"}')
+        return start
+
+    @field_validator("id")
+    @classmethod
+    def _id_of_an_event(cls, event_id: str | None, info: ValidationInfo) -> str | None:
+        if event_id is None and (action := info.data.get("action", "schedule")) != "schedule":
+            raise ValueError(f"action '{action}' needs the id of an event")
+        return event_id
+
+    def request(self) -> EventRequest:
+        """The schedule command in the system's own form."""
+        if self.start is None:
+            raise ValueError("only a schedule command is a request")
+        return EventRequest(
+            start=self.start,
+            id=self.id,
+            revision=self.revision,
+            duration=self.duration,
+            goal=self.goal.goal() if self.goal else None,
+            methods=self.methods,
+            priority=self.priority,
+            test=self.test,
+        )
+
+
+class EventMessage(Telemetry):
+    """`event/<id>`: the normalised event and where it stands."""
+
+    id: str
+    revision: int
+    start: Utc
+    end: Utc
+    goal: GoalSection
+    methods: tuple[Method, ...]
+    priority: int
+    status: EventStatus
+    status_reason: str = ""
+    test: bool = False
+
+    @classmethod
+    def of(cls, event: Event, ts: Utc) -> "EventMessage":
+        """The wire form of `event`."""
+        return cls(
+            ts=ts,
+            id=event.id,
+            revision=event.revision,
+            start=event.start,
+            end=event.end,
+            goal=GoalSection.of(event.goal),
+            methods=event.methods,
+            priority=event.priority,
+            status=event.status,
+            status_reason=event.status_reason,
+            test=event.test,
+        )
+
+
+class BaselineInterval(Payload):
+    """The baseline of one settlement interval. A null figure is unknown."""
+
+    start: Utc
+    end: Utc
+    import_wh: float | None
+    """Estimated grid import P1 + P2, had there been no event."""
+    load_wh: float | None
+    """Estimated load P1 + P3."""
+
+
+class RefusedDay(Payload):
+    """A day that the baseline looked at and did not take."""
+
+    day: str
+    """Its local date."""
+    reason: str
+
+
+class EventBaseline(Telemetry):
+    """`event/<id>/baseline`."""
+
+    event_id: str
+    method: str
+    """The baseline method's name."""
+    days: tuple[str, ...]
+    """The local dates that it rests on."""
+    refused: tuple[RefusedDay, ...] = ()
+    """The days it did not take, and why."""
+    note: str = ""
+    """Why there is no baseline, or what is special about it."""
+    intervals: tuple[BaselineInterval, ...]
+
+
+class PerformanceInterval(Payload):
+    """What one settlement interval of an event came to. A null figure is unknown."""
+
+    start: Utc
+    end: Utc
+    baseline_wh: float | None
+    import_wh: float | None
+    """P1 + P2."""
+    avoided_wh: float | None
+    """Metered: P3 - P2, signed."""
+    pv_wh: float | None
+    """P4, shown apart."""
+    reduction_wh: float | None
+    """Baseline minus import."""
+    covered: Annotated[float, Field(ge=0, le=1)]
+    """Share of the interval for which readings exist."""
+
+
+class EventPerformance(Telemetry):
+    """`event/<id>/performance`: so far while the event runs, final once it is over."""
+
+    event_id: str
+    final: bool
+    intervals: tuple[PerformanceInterval, ...]
+    avoided_wh: float | None
+    reduction_wh: float | None
+    covered: Annotated[float, Field(ge=0, le=1)]

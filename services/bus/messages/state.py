@@ -1,0 +1,119 @@
+"""The state of the services: the controller's decision, preferences, clock, health and errors."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, model_validator
+
+from services.bus.messages.base import Command, Percent, Telemetry, Utc
+from services.core.config.policy import Duration, GoalSection
+from services.core.goals import Method
+from services.core.preferences import Participation, Preferences, SharingLevel
+
+
+class ControllerState(Telemetry):
+    """`controller/state`: what the controller does, and why."""
+
+    phase: Literal["normal", "upcoming", "ongoing"]
+    mode_commanded: Annotated[int, Field(ge=0, le=5)]
+    mode_confirmed: Annotated[int, Field(ge=0, le=5)] | None
+    """What the relays' read-backs make; null while unknown or between modes."""
+    reason: str
+    """For a person."""
+    reason_code: str
+    """For a program; stable."""
+    goal_w: float | None = None
+    """The reduction asked of the battery now."""
+    duty: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the interval's remainder that the battery is to carry."""
+    event_id: str | None = None
+    next_change: Utc | None = None
+    """When the next change is expected, if nothing else happens."""
+
+
+class Override(Command):
+    """`controller/override`: a manual mode with an end, or `{"release": true}`."""
+
+    mode: Annotated[int, Field(ge=0, le=5, strict=True)] | None = None
+    duration: Duration = timedelta(hours=1)
+    release: StrictBool = False
+
+    @model_validator(mode="after")
+    def _one_wish(self) -> "Override":
+        if (self.mode is None) != self.release:
+            raise ValueError('give either a mode, such as {"mode":2,"duration":"PT1H"}, or {"release":true}')
+        return self
+
+
+class Committed(Telemetry):
+    """`recorder/committed`: every reading up to `until` is on disk."""
+
+    until: Utc
+
+
+class PreferencesMessage(Telemetry):
+    """`preferences`: what the person chose."""
+
+    goal: GoalSection
+    duration: Duration
+    methods: tuple[Method, ...]
+    participation: Participation
+    backup_reserve_pct: Percent
+    sharing: SharingLevel
+
+    def preferences(self) -> Preferences:
+        """The preferences in the system's own form."""
+        return Preferences(
+            goal=self.goal.goal(),
+            duration=self.duration,
+            methods=self.methods,
+            participation=self.participation,
+            backup_reserve_pct=self.backup_reserve_pct,
+            sharing=self.sharing,
+        )
+
+    @classmethod
+    def of(cls, preferences: Preferences, ts: Utc) -> "PreferencesMessage":
+        """The wire form of `preferences`."""
+        return cls(
+            ts=ts,
+            goal=GoalSection.of(preferences.goal),
+            duration=preferences.duration,
+            methods=preferences.methods,
+            participation=preferences.participation,
+            backup_reserve_pct=preferences.backup_reserve_pct,
+            sharing=preferences.sharing,
+        )
+
+
+class ClockMessage(Telemetry):
+    """`clock`: how station time runs in a simulation. Station time = epoch_station + speed x (wall - epoch_wall)."""
+
+    epoch_wall: Utc
+    epoch_station: Utc
+    speed: Annotated[float, Field(ge=1, le=3600)]
+
+
+class ServiceStatus(Telemetry):
+    """`service/<name>/status`: retained, and the last will."""
+
+    state: Literal["online", "offline"]
+    version: str
+    since: Utc
+    health: Literal["ok", "degraded"] = "ok"
+    detail: str = ""
+    """What is degraded, in words."""
+
+
+class ServiceError(Telemetry):
+    """`service/<name>/error`: what was refused or went wrong, and what would be right."""
+
+    topic: str | None = None
+    """Where the refused message came from."""
+    field: str | None = None
+    value: str | None = None
+    """As received, shortened."""
+    message: str
+    remedy: str = ""
+    suppressed: int = 0
+    """How many alike were not published since the last, by the rate limit."""

@@ -1,0 +1,118 @@
+"""How a service starts, alone or among others: configuration, clock, state folder, logging, signals, exit codes."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from services.bus.client import Bus
+from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.core.config.load import ConfigError, Problem, parse_station
+from services.core.config.station import Station
+
+log = logging.getLogger(__name__)
+
+
+class StateFolderError(Exception):
+    """The folder for state cannot be used; says which and why in one line."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every service is given."""
+
+    station: Station
+    clock: Clock
+    var: Path
+    """The root of all state."""
+    random: Random = field(default_factory=Random)
+    """For jitter only."""
+
+    def bus(self, service: str, *, announce: bool = True) -> Bus:
+        """A client of the station's broker; `announce=False` for a tool that comes and goes without a status."""
+        broker = self.station.broker
+        return Bus(self.station.station, service, (broker.host, broker.port), clock=self.clock, jitter=self.random, announce=announce)
+
+    def state_dir(self, service: str) -> Path:
+        """The folder of a service's own state, created if need be. Raises OSError."""
+        folder = self.var / service
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def load_station(path: Path) -> Station:
+    """The checked station in the file at `path`. Raises ConfigError, also when the file cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(None, str(path), "", f"byte {error.start} is not UTF-8; save it as UTF-8")]) from None
+    return parse_station(text)
+
+
+def make_context(station: Station, var: Path) -> Context:
+    """The context of a service on this machine. Raises StateFolderError if state could not be kept under `var`."""
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=var):
+            pass
+    except OSError as error:
+        raise StateFolderError(f"cannot write to {var}: {error.strerror}; choose another folder with --var") from None
+    return Context(station=station, clock=FollowedClock() if station.clock == "simulated" else SystemClock(), var=var)
+
+
+def set_up_logging(level: str, service: str) -> None:
+    """Log to standard error, one line each: `12:34:56 controller INFO …`."""
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format=f"%(asctime)s {service} %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+
+
+def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
+    """Run one service as a process of its own until SIGTERM or SIGINT, then exit 0; exit 2 for a wrong station file, 1 for the rest."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
+    parser.add_argument("--config", type=Path, default=Path("config/station.yaml"), help="the station file (default: %(default)s)")
+    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    arguments = parser.parse_args()
+    set_up_logging(arguments.log_level, name)
+    try:
+        context = make_context(load_station(arguments.config), arguments.var)
+        asyncio.run(until_signalled(run(context)))
+    except ConfigError as error:
+        sys.exit(_say(*error.problems, code=2))
+    except StateFolderError as error:
+        sys.exit(_say(error, code=1))
+
+
+async def until_signalled(work: Awaitable[None]) -> None:
+    """Await `work`; SIGTERM and SIGINT cancel it and let it clean up."""
+    task = asyncio.ensure_future(work)
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+
+
+def _say(*lines: object, code: int) -> int:
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 - the answer to whoever started it
+    return code

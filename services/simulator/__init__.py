@@ -1,0 +1,1 @@
+"""A simulated house: its physics, and its devices at wire level."""

@@ -1,0 +1,48 @@
+"""Start the simulator: a process of its own, because the house must live on when its controller dies."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from services.bus.runtime import StateFolderError, load_station, make_context, set_up_logging, until_signalled
+from services.core.config.load import ConfigError
+from services.simulator.rig import NotSimulatable
+from services.simulator.service import run
+
+
+def _number(low: float, high: float, text: str) -> float:
+    value = float(text)
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between {low:g} and {high:g}")
+    return value
+
+
+def main() -> int:
+    """Run until SIGTERM, SIGINT or the end of the lease: 0; 2 for a wrong station file, 1 for the rest."""
+    parser = argparse.ArgumentParser(prog="python -m services.simulator")
+    parser.add_argument("--config", type=Path, default=Path("config/station.yaml"), help="the station file (default: %(default)s)")
+    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
+    parser.add_argument(
+        "--speed", type=lambda text: _number(1, 3600, text), help="station seconds per real second (default: the station file's)"
+    )
+    parser.add_argument(
+        "--lease", type=lambda text: _number(1, 86_400, text), help="end after so many real seconds without a POST /lease (default: never)"
+    )
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    arguments = parser.parse_args()
+    set_up_logging(arguments.log_level, "simulator")
+    try:
+        context = make_context(load_station(arguments.config), arguments.var)
+        asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
+    except (ConfigError, NotSimulatable) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the answer to whoever started it
+        return 2
+    except (StateFolderError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

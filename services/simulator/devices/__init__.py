@@ -1,0 +1,1 @@
+"""The devices of the simulated house as they answer on the wire."""

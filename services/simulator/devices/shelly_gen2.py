@@ -1,0 +1,232 @@
+"""A Shelly Gen2 with one or more switches, at wire level: JSON-RPC over HTTP.
+
+Frames and error codes: https://shelly-api-docs.shelly.cloud/gen2/General/RPCProtocol and .../CommonErrors. Errors of `POST /rpc` come
+in a frame with HTTP 200; those of `/rpc/<Method>` bare, with HTTP 404 or 500, as the firmware's RPC library does it.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.simulator.devices.faults import Faults, spoil
+from services.simulator.devices.shelly_switch import Switch
+from services.simulator.http_server import HttpServer, Request, Response, json_response
+
+INVALID_ARGUMENT = -103
+NOT_FOUND = -105
+NO_HANDLER = 404
+
+Params = dict[str, Any]
+
+
+class RpcError(Exception):
+    """An error frame."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.body = {"code": code, "message": message}
+
+
+class ShellyGen2:
+    """The device: its switches by channel, behind one HTTP port. While the grid is out it is silent."""
+
+    def __init__(self, name: str, switches: dict[int, Switch], *, host: str, port: int, powered: bool = True) -> None:
+        self.name = name
+        self.switches = switches
+        self._server = HttpServer(self._answer, host, port)
+        self._faults = Faults()
+        self._powered = powered
+        self._booted_at = time.monotonic()
+        self._mac = blake2b(name.encode(), digest_size=6).hexdigest().upper()
+        model, self._app = ("SNSW-001P16EU", "Plus1PM") if len(switches) == 1 else ("SNSW-102P16EU", "Plus2PM")
+        self._id = f"shelly{self._app.lower()}-{self._mac.lower()}"
+        self._info = {
+            "name": name, "id": self._id, "mac": self._mac, "slot": 0, "model": model, "gen": 2,
+            "fw_id": "20231219-133934/1.1.0-g34b5d4f", "ver": "1.1.0", "app": self._app, "auth_en": False, "auth_domain": None,
+        }  # fmt: skip
+        self._methods: dict[str, Callable[[Params], object]] = {
+            "Shelly.GetDeviceInfo": lambda _: self._info,
+            "Shelly.GetStatus": lambda _: self._status(),
+            "Shelly.ListMethods": lambda _: {"methods": sorted(self._methods)},
+            "Switch.Set": self._set,
+            "Switch.Toggle": self._toggle,
+            "Switch.GetStatus": lambda params: self._with_id(params, lambda switch: switch.status()),
+            "Switch.GetConfig": lambda params: self._with_id(params, lambda switch: switch.config.model_dump()),
+            "Switch.SetConfig": self._set_config,
+            "Switch.ResetCounters": lambda params: {"aenergy": {"total": round(self._switch(params).reset_counter(), 3)}},
+        }
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Boot, if there is power, and listen. Raises OSError when the port is taken."""
+        if self._powered:
+            self.boot()
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Go away: no port, no timers."""
+        self._halt()
+        await self._server.stop()
+
+    async def reboot(self) -> None:
+        """Restart now: connections and timers are lost."""
+        await self._server.drop_connections()
+        self.boot()
+
+    def boot(self) -> None:
+        """Take the initial state, as after a power cut."""
+        self._booted_at = time.monotonic()
+        for switch in self.switches.values():
+            switch.boot()
+
+    async def power(self, on: bool) -> None:
+        """The supply comes or goes. A device without it neither answers nor keeps its timers."""
+        if on == self._powered:
+            return
+        self._powered = on
+        await self._server.drop_connections()
+        if on:
+            self.boot()
+        else:
+            self._halt()
+
+    async def suffer(self, faults: Faults) -> None:
+        """Have `faults` on the wire from now on, instead of those before; see Switch.suffer for the others."""
+        self._faults = faults
+        if faults.refuse:
+            await self._server.stop()
+        else:
+            await self._server.start()
+
+    def _halt(self) -> None:
+        for switch in self.switches.values():
+            switch.halt()
+
+    async def _answer(self, request: Request) -> Response | None:
+        if not self._powered:
+            return None
+        return await spoil(self._faults, self._respond(request))
+
+    def _respond(self, request: Request) -> Response:
+        if request.path == "/shelly":
+            return json_response(self._info)
+        if request.path == "/rpc" and request.method == "POST":
+            return self._frame(request.body)
+        if request.path.startswith("/rpc/"):
+            try:
+                params = _object(request.body) if request.body else {name: _value(text) for name, text in request.query.items()}
+                return json_response(self._call(request.path.removeprefix("/rpc/"), params))
+            except RpcError as error:
+                status = HTTPStatus.NOT_FOUND if error.body["code"] == NO_HANDLER else HTTPStatus.INTERNAL_SERVER_ERROR
+                return json_response(error.body, status)
+        return Response(HTTPStatus.NOT_FOUND, b"Not Found", "text/plain")
+
+    def _frame(self, body: bytes) -> Response:
+        try:
+            frame = _object(body)
+        except RpcError as error:
+            return json_response(error.body, HTTPStatus.BAD_REQUEST)
+        answer = {"id": frame.get("id"), "src": self._id}
+        if "src" in frame:
+            answer["dst"] = frame["src"]
+        try:
+            params = frame.get("params") or {}
+            return json_response(answer | {"result": self._call(_argument(frame, "method", str), _checked(params))})
+        except RpcError as error:
+            return json_response(answer | {"error": error.body})
+
+    def _call(self, method: str, params: Params) -> object:
+        if (handler := self._methods.get(method)) is None:
+            raise RpcError(NO_HANDLER, f"No handler for {method}")
+        return handler(params)
+
+    def _switch(self, params: Params) -> Switch:
+        number = _argument(params, "id", int)
+        if number not in self.switches:
+            raise RpcError(NOT_FOUND, f"Argument 'id', value {number} not found!")
+        return self.switches[number]
+
+    def _with_id(self, params: Params, read: Callable[[Switch], dict[str, Any]]) -> dict[str, Any]:
+        return {"id": params.get("id")} | read(self._switch(params))
+
+    def _set(self, params: Params) -> object:
+        switch = self._switch(params)
+        on = _argument(params, "on", bool)
+        toggle_after_s = None
+        if params.get("toggle_after") is not None:
+            toggle_after_s = float(_argument(params, "toggle_after", int, float))
+            if not 0.0 < toggle_after_s <= 86_400 * 365:
+                raise RpcError(INVALID_ARGUMENT, f"Invalid argument 'toggle_after': {toggle_after_s:g}")
+        return {"was_on": switch.put(on=on, source="HTTP_in", toggle_after_s=toggle_after_s)}
+
+    def _toggle(self, params: Params) -> object:
+        switch = self._switch(params)
+        return {"was_on": switch.put(on=not switch.output, source="HTTP_in", toggle_after_s=None)}
+
+    def _set_config(self, params: Params) -> object:
+        switch = self._switch(params)
+        change: dict[str, Any] = _argument(params, "config", dict)
+        try:
+            switch.configure({name: value for name, value in change.items() if name != "id"})
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise RpcError(INVALID_ARGUMENT, f"Invalid argument '{'.'.join(map(str, wrong['loc']))}': {wrong['msg']}") from None
+        return {"restart_required": False}
+
+    def _status(self) -> dict[str, Any]:
+        unixtime = int(time.time())
+        switches = {f"switch:{number}": {"id": number} | switch.status() for number, switch in self.switches.items()}
+        return switches | {
+            "sys": {
+                "mac": self._mac,
+                "restart_required": False,
+                "time": time.strftime("%H:%M", time.gmtime(unixtime)),
+                "unixtime": unixtime,
+                "uptime": int(time.monotonic() - self._booted_at),
+                "available_updates": {},
+            },
+            "wifi": {"sta_ip": "127.0.0.1", "status": "got ip", "ssid": "simulated", "rssi": -50},
+            "cloud": {"connected": False},
+            "mqtt": {"connected": False},
+        }
+
+
+def _object(body: bytes) -> Params:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    return _checked(value)
+
+
+def _checked(value: object) -> Params:
+    if not isinstance(value, dict):
+        raise RpcError(INVALID_ARGUMENT, "Invalid frame: not a JSON object")
+    return value
+
+
+def _value(text: str) -> object:
+    """A query parameter: JSON where it is JSON, else a string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _argument(params: Params, name: str, *kinds: type) -> Any:
+    value = params.get(name)
+    if value is None:
+        raise RpcError(INVALID_ARGUMENT, f"Missing required '{name}'")
+    # To Python a bool is an int; to the device it is not.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise RpcError(INVALID_ARGUMENT, f"Invalid argument '{name}': {str(value)[:40]}")
+    return value

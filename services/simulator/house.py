@@ -1,0 +1,117 @@
+"""The simulated house: the plant, moved on to the present whenever somebody looks or switches."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from services.bus.clock import Clock
+from services.core.config.station import Station
+from services.simulator.devices.wire import Measured
+from services.simulator.plant import Flows, PlantInputs, PlantParameters, PlantState, step, stored_at
+from services.simulator.sun import Panel
+from services.simulator.trace import LoadTrace
+
+_STEP = timedelta(seconds=10)
+"""The longest step: load and PV are taken as constant within it."""
+
+
+class Contacts(NamedTuple):
+    """What is switched on: the relays as they are, not as they report."""
+
+    p1: bool = False
+    p2: bool = False
+    p3: bool = True
+    """The power station's AC output, by its own button."""
+
+
+class House:
+    """The truth about the house, at the clock's time."""
+
+    def __init__(
+        self, station: Station, clock: Clock, state: PlantState, *, since: datetime, contacts: Contacts, grid_ok: bool = True
+    ) -> None:
+        """A house that was so at the station time `since`."""
+        self.parameters = PlantParameters.of(station)
+        # The state may come from a time when the configured battery was a larger one.
+        state = state._replace(stored_wh=min(state.stored_wh, self.parameters.capacity_wh))
+        self._clock = clock
+        self._trace = LoadTrace.of(station)
+        self._panel = Panel.of(station)
+        self._state = state
+        self._at = since
+        self._contacts = contacts
+        self._grid_ok = grid_ok
+
+    @property
+    def at(self) -> datetime:
+        """The station time up to which the house has been simulated."""
+        return self._at
+
+    @property
+    def state(self) -> PlantState:
+        """The plant's state at that time."""
+        return self._state
+
+    @property
+    def contacts(self) -> Contacts:
+        """What is switched on."""
+        return self._contacts
+
+    @property
+    def grid_ok(self) -> bool:
+        """False during an outage."""
+        return self._grid_ok
+
+    def advance(self) -> None:
+        """Bring the house to the present."""
+        now = self._clock.now()
+        while (left := now - self._at) > timedelta(0):
+            part = min(left, _STEP)
+            self._state, _ = step(self.parameters, self._state, self._inputs(self._at + part / 2), part.total_seconds())
+            self._at += part
+
+    def flows(self) -> Flows:
+        """What flows at this instant."""
+        self.advance()
+        self._state, flows = step(self.parameters, self._state, self._inputs(self._at), 0.0)
+        return flows
+
+    def inputs(self) -> PlantInputs:
+        """What acts on the plant at this instant."""
+        self.advance()
+        return self._inputs(self._at)
+
+    def switch(self, **contacts: bool) -> None:
+        """Close or open contacts, now."""
+        self.advance()
+        self._contacts = self._contacts._replace(**contacts)
+
+    def set_grid(self, ok: bool) -> None:
+        """An outage begins or ends, now."""
+        self.advance()
+        self._grid_ok = ok
+
+    def set_soc(self, soc_pct: float) -> None:
+        """Exchange the battery for one with this charge: for tests, outside of the energy book."""
+        self.advance()
+        self._state = self._state._replace(stored_wh=stored_at(self.parameters, soc_pct))
+
+    def _inputs(self, at: datetime) -> PlantInputs:
+        return PlantInputs(*self._contacts, self._trace.load_w(at), self._panel.pv_w(at), self._grid_ok)
+
+
+class HouseWire:
+    """The line of P1 or P2, on the grid side of the house."""
+
+    def __init__(self, house: House, position: str) -> None:
+        self._house = house
+        self._position = position
+
+    def close(self, closed: bool) -> None:
+        """See Wire."""
+        self._house.switch(**{self._position: closed})
+
+    def measure(self) -> Measured:
+        """See Wire."""
+        flows, state = self._house.flows(), self._house.state
+        power_w, energy_wh = {"p1": (flows.p1_w, state.p1_wh), "p2": (flows.p2_w, state.p2_wh)}[self._position]
+        return Measured(power_w, energy_wh, flows.grid_v)

@@ -1,0 +1,1 @@
+"""The power station's own readings, to the bus."""

@@ -1,0 +1,17 @@
+"""The power station drivers by the name that the configuration uses."""
+
+from importlib import import_module
+
+from services.bluetti_bridge.driver import PowerStationDriver
+from services.core.config.hardware import PowerStation
+
+DRIVERS = {"simulated": "services.bluetti_bridge.drivers.simulated"}
+"""Modules with a `connect(station)`, imported only when used: a driver may need a library of its own."""
+
+
+def connect(station: PowerStation) -> PowerStationDriver:
+    """The driver for `station`; nothing is sent yet. Raises ValueError with a remedy for an unknown driver or unusable address."""
+    if (module := DRIVERS.get(station.driver)) is None:
+        raise ValueError(f"driver: {station.driver!r} is not known; use one of {', '.join(sorted(DRIVERS))}")
+    driver: PowerStationDriver = import_module(module).connect(station)
+    return driver

@@ -1,0 +1,1 @@
+"""Relays with power sensors, over HTTP, to and from the bus."""

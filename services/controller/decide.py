@@ -1,0 +1,85 @@
+"""The decision: phase, guard, memory. Pure, deterministic and total; live, backtest and tests call this one function."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.controller import guard, normal, ongoing, upcoming
+from services.controller.model import Decision, Interval, Memory, Phase, Proposal, Settings, Snapshot
+from services.controller.observe import learn, step_s
+from services.controller.reasons import Reason
+from services.controller.view import View, resolve
+from services.core.events import EventStatus
+from services.core.modes import Mode
+
+
+def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime) -> Decision:
+    """What to command now, and why, for any snapshot, missing and stale data included.
+
+    `now` is station time. The decision carries the memory for the next one.
+    """
+    view = resolve(snapshot, settings)
+    dt_s = step_s(memory, now)
+    lowest = guard.lowest_pct(snapshot.preferences.backup_reserve_pct, settings)
+    before = replace(memory, learned=learn(memory.learned, view, memory, now, dt_s, settings))
+    before = _ease(before, snapshot, now, settings)
+    phase, proposal, interval = _propose(snapshot, view, before, now, dt_s, lowest, settings)
+    verdict = guard.check(proposal, view, before, now, lowest, settings)
+    after = replace(
+        before,
+        at=now,
+        mode=verdict.mode,
+        switching=guard.switched(before.switching, before.mode, verdict.mode, now, settings),
+        interval=interval,
+        suspension=verdict.suspension,
+        charging=proposal.mode is Mode.GRID_AND_CHARGE,
+        low=verdict.low,
+        p1_astray_since_s=verdict.p1_astray_since_s,
+    )
+    return Decision(
+        mode=verdict.mode,
+        phase=phase,
+        reason=verdict.reason,
+        memory=after,
+        mode_confirmed=view.mode_confirmed,
+        goal_w=proposal.goal_w,
+        duty=proposal.duty,
+        event_id=snapshot.event.id if snapshot.event is not None else None,
+        next_change=proposal.next_change,
+    )
+
+
+def _propose(
+    snapshot: Snapshot, view: View, memory: Memory, now: datetime, dt_s: float, lowest: float, settings: Settings
+) -> tuple[Phase, Proposal, Interval | None]:
+    event = snapshot.event
+    phase: Phase = "normal" if event is None else "ongoing" if event.status is EventStatus.ONGOING else "upcoming"
+    if snapshot.override is not None and now < snapshot.override.until:
+        manual = snapshot.override
+        return phase, Proposal(manual.mode, Reason("manual", (manual.until,)), next_change=manual.until), memory.interval
+    if event is None:
+        return phase, normal.propose(view, memory, now, lowest, settings), None
+    if phase == "upcoming":
+        return phase, upcoming.propose(event, view, memory, now, lowest, settings), None
+    proposal, interval = ongoing.propose(event, snapshot, view, memory, now, dt_s, lowest, settings)
+    return phase, proposal, interval
+
+
+def _ease(memory: Memory, snapshot: Snapshot, now: datetime, settings: Settings) -> Memory:
+    """Begin, or end, the easing back after an event."""
+    over = memory.interval is not None and (snapshot.event is None or snapshot.event.id != memory.interval.event_id)
+    if over and memory.interval is not None and now >= memory.interval.end:
+        # Only an event that ran to its end eases back; whoever cancels or opts out wants the grid now.
+        return replace(memory, ease_until=memory.interval.end + ease_delay(memory.interval.event_id, settings))
+    if memory.ease_until is not None and now >= memory.ease_until + settings.control.recharge_after:
+        return replace(memory, ease_until=None)
+    return memory
+
+
+def ease_delay(event_id: str, settings: Settings) -> timedelta:
+    """One delay per event and station, evenly spread over the configured span, so that stations do not act in step.
+
+    A digest stands in for a random draw: the same after a restart, different at every station.
+    """
+    digest = hashlib.sha256(f"{settings.station}/{event_id}".encode()).digest()
+    return settings.control.ease_back * (int.from_bytes(digest[:4], "big") / 2**32)

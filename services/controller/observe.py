@@ -1,0 +1,76 @@
+"""What a cycle's readings add to the memory: interval energy, the load, the charging power, the sun's hours. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from services.controller.model import Interval, Learned, Memory, Settings
+from services.controller.view import View
+from services.core.battery import TAPER_FROM_PCT
+from services.core.modes import Mode
+
+LOAD_TIME_CONSTANT_S = 900.0
+"""Smoothing of the load: about one cycle of a refrigerator's compressor."""
+CHARGE_TIME_CONSTANT_S = 600.0
+PV_DAYS = 5.0
+"""The PV profile is smoothed over about so many days."""
+LONGEST_STEP_S = 300.0
+"""A reading stands for at most this long a step; what lies beyond is unknown."""
+CHARGING_W = 20.0
+"""Above this P2 is charging, not floating."""
+
+
+def step_s(memory: Memory, now: datetime) -> float:
+    """Station seconds since the last decision for which the present readings may stand; 0 after a step back."""
+    if memory.at is None:
+        return 0.0
+    return min(max(0.0, (now - memory.at).total_seconds()), LONGEST_STEP_S)
+
+
+def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: float, settings: Settings) -> Learned:
+    """The house's figures, with this cycle's readings worked in."""
+    load_w = learned.load_w
+    if view.load_w is not None:
+        load_w = view.load_w if load_w is None else load_w + (view.load_w - load_w) * min(1.0, dt_s / LOAD_TIME_CONSTANT_S)
+    charge_w = learned.charge_w
+    charging = memory.mode is Mode.GRID_AND_CHARGE and view.p2_on is True
+    if charging and view.p2_w is not None and view.p2_w > CHARGING_W and view.soc_pct is not None and view.soc_pct < TAPER_FROM_PCT:
+        before_w = charge_w if charge_w is not None else settings.battery.charge_w
+        charge_w = before_w + (view.p2_w - before_w) * min(1.0, dt_s / CHARGE_TIME_CONSTANT_S)
+    profile, hour, hour_wh = learned.pv_by_hour_wh, learned.pv_hour, learned.pv_hour_wh
+    if view.p4_w is not None:
+        local_hour = now.astimezone(settings.zone).hour
+        if local_hour != hour:
+            if hour is not None:
+                smoothed = profile[hour] + (hour_wh - profile[hour]) / PV_DAYS
+                profile = (*profile[:hour], smoothed, *profile[hour + 1 :])
+            hour, hour_wh = local_hour, 0.0
+        hour_wh += view.p4_w * dt_s / 3600.0
+    return Learned(load_w=load_w, charge_w=charge_w, pv_by_hour_wh=profile, pv_hour=hour, pv_hour_wh=hour_wh)
+
+
+def expected_pv_wh(learned: Learned, now: datetime, until: datetime, settings: Settings) -> float:
+    """The PV energy to expect between `now` and `until` (at most a day), by the learnt profile."""
+    left_s = min(max(0.0, (until - now).total_seconds()), 86400.0)
+    local = now.astimezone(settings.zone)
+    hour, into_s = local.hour, local.minute * 60.0 + local.second
+    energy_wh = 0.0
+    while left_s > 0.0:
+        part_s = min(3600.0 - into_s, left_s)
+        energy_wh += learned.pv_by_hour_wh[hour] * part_s / 3600.0
+        left_s -= part_s
+        hour, into_s = (hour + 1) % 24, 0.0
+    return energy_wh
+
+
+def count(interval: Interval, view: View, dt_s: float) -> Interval:
+    """`interval` with this cycle's energy counted. Time without readings counts for nothing, neither met nor missed."""
+    if dt_s <= 0.0 or view.load_w is None or view.p3_w is None or view.p1_w is None or view.p2_w is None:
+        return interval
+    hours = dt_s / 3600.0
+    return replace(
+        interval,
+        elapsed_s=interval.elapsed_s + dt_s,
+        avoided_wh=interval.avoided_wh + (view.p3_w - view.p2_w) * hours,
+        import_wh=interval.import_wh + (view.p1_w + view.p2_w) * hours,
+        load_wh=interval.load_wh + view.load_w * hours,
+    )

@@ -1,7 +1,6 @@
 """Which broker to start, and what must be true before any is started."""
 
 import errno
-import ipaddress
 import os
 import shutil
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from services.bus.broker import embedded, mosquitto
 from services.bus.broker.errors import BrokerError, PortInUse
-from services.core.config.station import Broker
+from services.core.config.station import Broker, is_loopback
 
 _SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 """Where packages put `mosquitto`; these folders are not on everybody's PATH."""
@@ -45,11 +44,8 @@ def find_mosquitto() -> Path | None:
 
 def refuse_beyond_loopback(host: str) -> None:
     """Raise BrokerError unless `host` is an address that only this machine can reach."""
-    try:
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return
-    except ValueError:
-        pass
+    if is_loopback(host):
+        return
     raise BrokerError(
         f"broker.host: {host} can be reached from elsewhere, and the broker started here knows no passwords; "
         "use 127.0.0.1, or set broker.start: false and run a broker of your own"

@@ -1,6 +1,7 @@
 """The whole configuration of one station: `config/station.yaml`."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -27,10 +28,24 @@ class Broker(Section):
     """Whether `sps run` starts a broker of its own there: Mosquitto when installed, else the embedded one."""
 
 
-class Endpoint(Section):
-    """An address to listen on. Loopback unless told otherwise."""
+def _loopback(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError("it has no password yet, so it listens on this machine only: 127.0.0.1, ::1 or localhost")
+    return host
 
-    host: str = "127.0.0.1"
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address that only this machine can reach."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Endpoint(Section):
+    """An address to listen on: loopback, as long as there is no access control."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
     port: Port
 
 

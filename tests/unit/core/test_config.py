@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.config.load import ConfigError, parse_station
+from services.core.config.station import is_loopback
 from services.core.modes import Mode, allowed_modes
 
 SHIPPED = (Path(__file__).parents[3] / "config" / "station.yaml").read_text(encoding="utf-8")
@@ -32,6 +33,7 @@ def test_the_shipped_file_is_the_simulated_station():
         ("timezone: Europe/Paris", "timezone: Paris", "timezone", "IANA"),
         ("duration: PT4H", "duration: soon", "preferences.duration", "ISO 8601"),
         ("discharge_to_pct: 60", "discharge_to_pct: 95", "normal", "must lie below charge_to_pct"),
+        ("  host: 127.0.0.1\n  port: 8080", "  host: 0.0.0.0\n  port: 8080", "web.host", "no password yet"),
         ("station: demo", "station: a/b", "station", "match pattern"),
     ],
 )
@@ -46,6 +48,16 @@ def test_a_wrong_value_names_its_line_its_field_and_what_would_be_right(old, new
         assert problem.line is not None
         section_or_field = SHIPPED.replace(old, new).splitlines()[problem.line - 1]
         assert field.split(".")[-1] in section_or_field
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_this_machines_own_addresses_are_loopback(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "station.example", "", "127.0.0.1.example"])
+def test_no_other_is(host):
+    assert not is_loopback(host)
 
 
 def test_a_station_whose_transfer_switch_is_not_measured_yet_starts_but_never_opens_p1():

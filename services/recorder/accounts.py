@@ -1,0 +1,176 @@
+"""Keeps baseline and performance of every event on the bus: what is due, when, and what is final."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.bus.clock import Clock
+from services.bus.messages.base import Telemetry
+from services.bus.messages.events import EventBaseline, EventMessage, EventPerformance
+from services.core.config.station import Station
+from services.core.events import OPEN_STATUSES
+from services.recorder import reckoning
+from services.recorder.history import History
+from services.recorder.journal import JournalError
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+REFRESH_BASELINE_S = 60.0
+SWEEP_S = 60.0
+"""How long after the start an event may take to turn up on the bus."""
+PERFORMANCE_S = 10.0
+"""Real seconds between two figures of a running event …"""
+PERFORMANCE_STATION = timedelta(minutes=1)
+"""… that also are so far apart in station time."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What has been reckoned of one event."""
+
+    event: EventMessage
+    baseline: EventBaseline | None = None
+    performance: EventPerformance | None = None
+    loaded: bool = False
+    """Whether the journal has been asked for what an earlier run left."""
+    refresh_at: float = 0.0
+    perform_at: float = 0.0
+    performed_until: datetime | None = None
+
+
+class Accounts:
+    """The accounts of all events that are on the bus."""
+
+    def __init__(
+        self,
+        station: Station,
+        clock: Clock,
+        history: History,
+        *,
+        committed_until: Callable[[], datetime | None],
+        publish: Callable[[EventBaseline | EventPerformance], None],
+        withdraw: Callable[[str], None],
+    ) -> None:
+        """`publish` is also to keep every baseline, and a performance that is final; `withdraw` empties an event's topics."""
+        self._station = station
+        self._clock = clock
+        self._history = history
+        self._committed_until = committed_until
+        self._publish = publish
+        self._withdraw = withdraw
+        self._accounts: dict[str, Account] = {}
+        self._left_over: set[str] = set()
+        self._sweep_at = clock.monotonic() + SWEEP_S
+        self._wake = asyncio.Event()
+
+    def heard(self, event: EventMessage) -> None:
+        """An event appeared or changed."""
+        account = self._accounts.setdefault(event.id, Account(event))
+        if not _same(event, account.event):
+            account.event = event
+            account.refresh_at = account.perform_at = 0.0
+        self._wake.set()
+
+    def archived(self, event_id: str) -> None:
+        """An event is gone from the bus."""
+        self._accounts.pop(event_id, None)
+        self._withdraw(event_id)
+
+    def found_on_bus(self, event_id: str) -> None:
+        """Figures of an event are retained on the bus; should the event itself not turn up, they are withdrawn."""
+        self._left_over.add(event_id)
+
+    def performance(self, event_id: str) -> EventPerformance | None:
+        """The last figures of an event, final or not."""
+        account = self._accounts.get(event_id)
+        return account.performance if account else None
+
+    async def run(self) -> None:
+        """Do what is due, until cancelled."""
+        while True:
+            self._wake.clear()
+            for account in list(self._accounts.values()) if self._clock.known else ():
+                try:
+                    await self._attend(account)
+                except JournalError as error:
+                    log.warning("event %s: %s", account.event.id, error)
+            self._sweep()
+            # Not wait_for, which in Python 3.11 may swallow a cancellation.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+
+    def _sweep(self) -> None:
+        if self._clock.monotonic() >= self._sweep_at:
+            for event_id in self._left_over - self._accounts.keys():
+                self._withdraw(event_id)
+            self._left_over.clear()
+
+    async def _attend(self, account: Account) -> None:
+        if not account.loaded:
+            await self._load(account)
+        event, now, monotonic = account.event, self._clock.now(), self._clock.monotonic()
+        if event.status not in OPEN_STATUSES and not reckoning.took_place(event):
+            return
+        frozen = now >= event.start and account.baseline is not None and reckoning.fits(account.baseline, event, self._station)
+        if not frozen and monotonic >= account.refresh_at:
+            account.refresh_at = monotonic + REFRESH_BASELINE_S
+            await self._refresh_baseline(account)
+        if now >= event.start and account.baseline is not None and monotonic >= account.perform_at:
+            account.perform_at = monotonic + PERFORMANCE_S
+            await self._perform(account, account.baseline, now)
+
+    async def _load(self, account: Account) -> None:
+        event = account.event
+        found = await asyncio.gather(
+            *(asyncio.to_thread(self._history.last_state, f"event/{event.id}{part}") for part in ("", "/baseline", "/performance"))
+        )
+        account.loaded = True
+        # The controller stamps an event anew after its restart; the journal knows since when it was so.
+        if found[0] is not None and _same(earlier := EventMessage.model_validate(found[0]), event):
+            account.event = event = earlier
+        if found[1] is not None and reckoning.fits(earlier_baseline := EventBaseline.model_validate(found[1]), event, self._station):
+            account.baseline = earlier_baseline
+            self._publish(earlier_baseline)
+        if found[2] is not None:
+            account.performance = EventPerformance.model_validate(found[2])
+            self._publish(account.performance)
+
+    async def _refresh_baseline(self, account: Account) -> None:
+        fresh = await asyncio.to_thread(reckoning.baseline, account.event, self._clock.now(), self._station, self._history, self._gap_s())
+        if account.baseline is None or not _same(fresh, account.baseline):
+            account.baseline = fresh
+            self._publish(fresh)
+
+    async def _perform(self, account: Account, against: EventBaseline, now: datetime) -> None:
+        event, gap_s, end = account.event, self._gap_s(), reckoning.end_of(account.event)
+        if account.performance is not None and account.performance.final and account.performance.intervals[-1].end == end:
+            return
+        until = self._committed_until()
+        final = self._nothing_can_come(end, until, now, gap_s)
+        upto = end if final or until is None else min(until, end)
+        recent = account.performed_until is not None and upto - account.performed_until < PERFORMANCE_STATION
+        if not final and (until is None or recent):
+            return
+        figures = await asyncio.to_thread(reckoning.performance, event, against, upto, self._history, gap_s, ts=now, final=final)
+        if figures is not None:
+            account.performance, account.performed_until = figures, upto
+            self._publish(figures)
+
+    def _nothing_can_come(self, end: datetime, until: datetime | None, now: datetime, gap_s: float) -> bool:
+        """Whether no reading that is still to be committed could be joined to the time before `end`."""
+        gap = timedelta(seconds=gap_s)
+        lag = timedelta(seconds=2 * self._station.recorder.commit_every_s * self._clock.speed)
+        return (until is not None and until >= end + gap) or now >= end + 2 * gap + lag
+
+    def _gap_s(self) -> float:
+        return reckoning.max_gap_s(self._station, self._clock.speed)
+
+
+def _same(one: Telemetry, other: Telemetry) -> bool:
+    """Whether two messages differ in nothing but the time at which they were sent."""
+    return one.model_copy(update={"ts": other.ts}) == other

@@ -1,0 +1,86 @@
+"""The query API: what happened, over HTTP. JSON; times are UTC, RFC 3339. Read by the page, the CLI and the reports."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from services.bus.clock import Clock
+from services.bus.messages.events import EventPerformance
+from services.core.events import ID_PATTERN
+from services.recorder import answers
+from services.recorder.history import SERIES, History
+from services.recorder.journal import JournalError
+
+HOSTS = ["127.0.0.1", "localhost"]
+
+When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offset. Default: the last 24 hours.")]
+Names = Annotated[str, Query(max_length=500, description=f"Comma-separated, of: {', '.join(SERIES)}.")]
+Step = Annotated[int, Query(ge=1, le=86_400, description="Seconds; each value is the mean over one step.")]
+Topic = Annotated[str, Query(min_length=1, max_length=200, description="Without the station's root: `controller/state`.")]
+NO_JOURNAL: dict[int | str, dict[str, Any]] = {503: {"description": "The journal cannot be read."}}
+REFUSED: dict[int | str, dict[str, Any]] = {400: {"description": "The question cannot be answered as it was put."}, **NO_JOURNAL}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such event is recorded."}, **NO_JOURNAL}
+EventId = Annotated[str, Path(pattern=f"^{ID_PATTERN.pattern}$")]
+
+
+def create_app(
+    history: History,
+    clock: Clock,
+    *,
+    max_gap_s: Callable[[], float],
+    performance: Callable[[str], EventPerformance | None],
+    committed_until: Callable[[], datetime | None],
+) -> FastAPI:
+    """The application. `performance` knows the figures of a running event, which the journal does not hold yet."""
+    app = FastAPI(title="Smart Power Station: recorder", docs_url=None, redoc_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+
+    @app.exception_handler(JournalError)
+    async def unreadable(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=503)
+
+    @app.exception_handler(answers.BadQuestion)
+    async def bad_question(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=400)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, Any]:
+        """Whether this answers, and up to when readings are on disk."""
+        until = committed_until()
+        return {"status": "ok", "committed_until": answers.text(until) if until else None}
+
+    @app.get("/api/series", responses=REFUSED)
+    def series(names: Names = "p1_w,p2_w,p3_w,p4_w,soc_pct", start: When = None, end: When = None, step_s: Step = 60) -> JSONResponse:
+        """Means over equal steps; null is a gap. `times` are where the steps begin: whole multiples of `step_s`."""
+        wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
+        found = answers.series(history, wanted, *answers.window(start, end, clock.now()), step_s, max_gap_s())
+        return JSONResponse(found)  # as it is: FastAPI's own encoder looks at every one of ten thousand numbers
+
+    @app.get("/api/hours", responses=REFUSED)
+    def hours(start: When = None, end: When = None) -> list[dict[str, Any]]:
+        """Energy per hour (UTC). A null figure is unknown; `covered` is the share of the hour with readings at P1, P2 and P3."""
+        return answers.hours(history, *answers.window(start, end, clock.now()), max_gap_s())
+
+    @app.get("/api/states", responses=REFUSED)
+    def states(topic: Topic, start: When = None, end: When = None) -> list[dict[str, Any]]:
+        """What was said under a topic, oldest first; only what changed is kept."""
+        return answers.states(history, topic, *answers.window(start, end, clock.now()))
+
+    @app.get("/api/events", responses=NO_JOURNAL)
+    def events() -> list[dict[str, Any]]:
+        """Every event as last heard, archived ones too, by start."""
+        return history.events()
+
+    @app.get("/api/events/{event_id}/report", responses=UNKNOWN)
+    def report(event_id: EventId) -> dict[str, Any]:
+        """An event with its baseline, its performance and the decisions taken while it ran."""
+        if (found := answers.report(history, event_id, performance(event_id))) is None:
+            raise HTTPException(404, f"no event {event_id!r} is recorded; /api/events lists those that are")
+        return found
+
+    return app

@@ -1,0 +1,187 @@
+"""The recorder: everything that is told on the bus goes to the journal; baselines, settlements and answers come from it."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from services.bus import contract, web
+from services.bus.client import Bus, Received
+from services.bus.contract import Channel
+from services.bus.messages.base import Payload, Telemetry
+from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, PositionReading
+from services.bus.messages.events import EventBaseline, EventMessage, EventPerformance
+from services.bus.messages.state import Committed
+from services.bus.runtime import Context
+from services.bus.topics import Topics
+from services.recorder import reckoning
+from services.recorder.accounts import Accounts
+from services.recorder.api import create_app
+from services.recorder.history import History
+from services.recorder.intake import Refusal
+from services.recorder.journal import FILE_NAME
+from services.recorder.writer import Writer
+
+RETRY_LISTEN_S = 5.0
+
+PASSING: Mapping[str, frozenset[str]] = {
+    contract.RELAY_STATE.pattern: frozenset({"ts", "timer_s", "command_id"}),
+    contract.CONTROLLER_STATE.pattern: frozenset({"ts", "reason", "goal_w", "duty", "next_change"}),
+    contract.EVENT.pattern: frozenset({"ts"}),
+    contract.EVENT_BASELINE.pattern: frozenset({"ts"}),
+    contract.EVENT_PERFORMANCE.pattern: frozenset({"ts"}),
+    contract.PREFERENCES.pattern: frozenset({"ts"}),
+    contract.SERVICE_STATUS.pattern: frozenset({"ts"}),
+    contract.SERVICE_ERROR.pattern: frozenset(),
+    contract.OVERRIDE.pattern: frozenset(),
+}
+"""What is kept when it changes, and the fields whose change alone is not worth keeping."""
+
+
+async def run(context: Context) -> None:
+    """Record until cancelled."""
+    async with context.bus("recorder") as bus:
+        await bus.wait_clock()
+        await _Recorder(context, bus).run()
+
+
+class _Recorder:
+    """Wires the bus to the journal, and the journal to who asks."""
+
+    def __init__(self, context: Context, bus: Bus) -> None:
+        self._station = context.station
+        self._clock = context.clock
+        self._bus = bus
+        self._topics = Topics(self._station.station, contract.CHANNELS)
+        self._problems: dict[str, str] = {}
+        self._notices: asyncio.Queue[str] = asyncio.Queue()
+        path = context.var / "recorder" / FILE_NAME
+        self._history = History(path)
+        self._writer = Writer(
+            path,
+            self._clock,
+            self._station.recorder.commit_every_s,
+            committed=self._committed,
+            health=lambda problem: self._health("journal", problem),
+            tell=self._notices.put_nowait,
+        )
+        self._intake = self._writer.intake
+        self._accounts = Accounts(
+            self._station,
+            self._clock,
+            self._history,
+            committed_until=lambda: self._writer.until,
+            publish=self._publish_figures,
+            withdraw=self._withdraw,
+        )
+
+    async def run(self) -> None:
+        """Record, reckon and answer until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._writer.run(self._started), name="recorder: journal")
+            group.create_task(self._accounts.run(), name="recorder: accounts")
+            group.create_task(self._answer(), name="recorder: api")
+            group.create_task(self._tell_notices(), name="recorder: notices")
+
+    def _started(self, last_states: Mapping[str, str]) -> None:
+        # What is retained on the bus is heard again at each start: it is only news if the journal does not know it.
+        for topic, payload in last_states.items():
+            if (found := self._topics.identify(self._topics.root + topic)) is not None:
+                passing = PASSING.get(found[0].pattern, frozenset())
+                self._intake.remember(topic, {name: value for name, value in json.loads(payload).items() if name not in passing})
+        self._bus.subscribe(contract.POSITION_READING, self._position)
+        self._bus.subscribe(contract.BATTERY_READING, self._battery)
+        self._bus.subscribe(contract.BATTERY_ESTIMATE, self._estimate)
+        for channel in (
+            contract.RELAY_STATE,
+            contract.CONTROLLER_STATE,
+            contract.PREFERENCES,
+            contract.SERVICE_STATUS,
+            contract.SERVICE_ERROR,
+            contract.OVERRIDE,
+        ):
+            self._bus.subscribe(channel, self._keeper(channel))
+        self._bus.subscribe(contract.EVENT, self._event, cleared=lambda params: self._accounts.archived(params["event_id"]))
+        self._bus.subscribe(contract.EVENT_BASELINE, self._left_over)
+        self._bus.subscribe(contract.EVENT_PERFORMANCE, self._left_over)
+
+    def _position(self, received: Received[PositionReading]) -> None:
+        position = received.params["position"]
+        if self._clock.known:
+            refusal = self._intake.position(position, received.message, now=self._clock.now(), speed=self._clock.speed)
+            self._tell(refusal, received.topic)
+
+    def _battery(self, received: Received[BatteryReadingMessage]) -> None:
+        if self._clock.known:
+            self._tell(self._intake.battery(received.message, now=self._clock.now(), speed=self._clock.speed), received.topic)
+
+    def _estimate(self, received: Received[BatteryEstimate]) -> None:
+        if self._clock.known:
+            self._tell(self._intake.estimate(received.message, now=self._clock.now(), speed=self._clock.speed), received.topic)
+
+    def _event(self, received: Received[EventMessage]) -> None:
+        self._keep(contract.EVENT, received.topic, received.message)
+        self._accounts.heard(received.message)
+
+    def _left_over(self, received: Received[EventBaseline] | Received[EventPerformance]) -> None:
+        if received.retained:
+            self._accounts.found_on_bus(received.message.event_id)
+
+    def _keeper(self, channel: Channel[Payload]) -> Callable[[Received[Payload]], None]:
+        return lambda received: self._keep(channel, received.topic, received.message)
+
+    def _keep(self, channel: Channel[Payload], topic: str, message: Payload) -> None:
+        if not self._clock.known:
+            return
+        ts = message.ts if isinstance(message, Telemetry) else self._clock.now()
+        content = message.model_dump(mode="json", exclude=set(PASSING[channel.pattern]))
+        self._intake.state(topic.removeprefix(self._topics.root), ts, message.model_dump_json(), content)
+
+    def _publish_figures(self, figures: EventBaseline | EventPerformance) -> None:
+        channel: Channel[Payload] = contract.EVENT_BASELINE if isinstance(figures, EventBaseline) else contract.EVENT_PERFORMANCE
+        self._bus.publish(channel, figures, event_id=figures.event_id)
+        if isinstance(figures, EventBaseline) or figures.final:
+            self._keep(channel, self._topics.build(channel, {"event_id": figures.event_id}), figures)
+
+    def _withdraw(self, event_id: str) -> None:
+        self._bus.clear(contract.EVENT_BASELINE, event_id=event_id)
+        self._bus.clear(contract.EVENT_PERFORMANCE, event_id=event_id)
+
+    def _committed(self, until: datetime) -> None:
+        self._bus.publish(contract.COMMITTED, Committed(ts=self._clock.now(), until=until))
+
+    async def _tell_notices(self) -> None:
+        while True:
+            notice = await self._notices.get()
+            await self._bus.wait_connected()  # at the start the journal speaks before the broker has answered
+            self._bus.report(notice)
+
+    def _tell(self, refusal: Refusal | None, topic: str) -> None:
+        if refusal is not None:
+            self._bus.report("reading refused", field=refusal.field, value=refusal.value, remedy=refusal.remedy, topic=topic)
+
+    def _health(self, part: str, problem: str | None) -> None:
+        if problem is None:
+            self._problems.pop(part, None)
+        else:
+            self._problems[part] = problem
+        self._bus.health("; ".join(self._problems.values()) or None)
+
+    async def _answer(self) -> None:
+        app = create_app(
+            self._history,
+            self._clock,
+            max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
+            performance=self._accounts.performance,
+            committed_until=lambda: self._writer.until,
+        )
+        endpoint = self._station.recorder.api
+        while True:
+            try:
+                sock = web.listen(endpoint)
+            except OSError as error:
+                self._health("api", f"cannot answer at {endpoint.host}:{endpoint.port}: {error.strerror}; end what listens there")
+                await self._clock.sleep(RETRY_LISTEN_S)
+                continue
+            self._health("api", None)
+            await web.serve(app, sock)

@@ -1,0 +1,1 @@
+"""The web page and the REST API of the station, and the owner of the person's preferences."""

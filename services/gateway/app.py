@@ -1,0 +1,53 @@
+"""The web application: the routes, the page's files, and the guard in front of them."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from services.gateway import problems
+from services.gateway.desk import Desk
+from services.gateway.routes import events, history, state
+from services.gateway.security import Guard
+from services.gateway.stream import Stream
+
+STATIC = Path(__file__).parent / "static"
+
+
+class _Files(StaticFiles):
+    """Files that a browser may keep, but asks about each time: after an upgrade no old script meets a new page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
+    """The application, answering under `hosts` only."""
+    app = FastAPI(
+        title="Smart Power Station",
+        version=version("smart-power-station"),
+        description="One station: its state, its demand-response events and its history. Times are UTC; a null is unknown.",
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.documented(400, 403, 413, 415, 422),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    problems.install(app)
+    app.include_router(state.router(desk, stream))
+    app.include_router(events.router(desk))
+    app.include_router(history.router(desk))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+    app.mount("/static", _Files(directory=STATIC))
+    app.add_middleware(Guard, hosts=hosts)
+    return app

@@ -1,0 +1,45 @@
+"""Questions to the recorder's query API, off the event loop."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from services.gateway.problems import ApiError, Problem
+
+TIMEOUT_S = 10.0
+
+
+class RecorderLink:
+    """Reads from the recorder at `base_url`."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON at `path`. Raises ApiError: 404 as the recorder says, 502 for an unusable answer, 503 if there is none."""
+        return await asyncio.to_thread(self._get, path, params or {})
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Any:
+        try:
+            with requests.Session() as session:
+                # The recorder is on this machine: no proxy may stand between.
+                session.trust_env = False
+                response = session.get(f"{self._base_url}{path}", params=dict(params), timeout=TIMEOUT_S)
+                body = response.json()
+        except requests.exceptions.JSONDecodeError:
+            raise _unusable(f"status {response.status_code} without JSON") from None
+        except requests.RequestException:
+            raise ApiError(
+                503, Problem(message="the recorder does not answer", remedy=f"is it running? It is asked at {self._base_url}")
+            ) from None
+        if response.status_code == 404:
+            raise ApiError(404, Problem(message="the recorder knows no such thing", field="id"))
+        if not response.ok:
+            raise _unusable(f"status {response.status_code}")
+        return body
+
+
+def _unusable(why: str) -> ApiError:
+    return ApiError(502, Problem(message=f"the recorder's answer cannot be used: {why}", remedy="its log says more"))

@@ -1,0 +1,58 @@
+"""The past, as the recorder tells it."""
+
+from datetime import timedelta
+from math import ceil
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import ValidationError
+
+from services.gateway.desk import Desk
+from services.gateway.models import HistoryView
+from services.gateway.problems import ApiError, Problem, documented
+from services.gateway.routes.events import EventId
+
+SERIES = ("load_w", "import_w", "p1_w", "p2_w", "p3_w", "p4_w", "soc_pct")
+POINTS = 288
+"""Without a step the span is cut into so many: five minutes each for a day."""
+MAX_POINTS = 5000
+
+
+def router(desk: Desk) -> APIRouter:
+    """The routes of the past."""
+    routes = APIRouter(tags=["history"])
+
+    @routes.get("/api/history", summary="Mean power and state of charge over the last hours", responses=documented(502, 503))
+    async def history(
+        hours: Annotated[float, Query(gt=0, le=24 * 31)] = 24.0,
+        step_s: Annotated[int | None, Query(ge=1, le=86_400, description="Without it, a 288th of the span.")] = None,
+    ) -> HistoryView:
+        if not desk.clock.known:
+            raise ApiError(503, Problem(message="station time is not known yet", remedy="try again in a few seconds"))
+        step = step_s or max(1, ceil(hours * 3600 / POINTS))
+        if hours * 3600 / step > MAX_POINTS:
+            raise ApiError(
+                422, Problem(message=f"that is more than {MAX_POINTS} points", field="step_s", value=str(step), remedy="take longer steps")
+            )
+        end = desk.clock.now()
+        start = end - timedelta(hours=hours)
+        found = await desk.recorder.get(
+            "/api/series", {"names": ",".join(SERIES), "start": start.isoformat(), "end": end.isoformat(), "step_s": str(step)}
+        )
+        try:
+            return HistoryView.model_validate(found)
+        except ValidationError:
+            raise ApiError(502, Problem(message="the recorder's answer is not a history", remedy="its log says more")) from None
+
+    @routes.get(
+        "/api/events/{event_id}/report",
+        summary="What an event came to: baseline, performance, decisions",
+        responses=documented(404, 502, 503),
+    )
+    async def report(event_id: EventId) -> dict[str, Any]:
+        found = await desk.recorder.get(f"/api/events/{event_id}/report")
+        if not isinstance(found, dict):
+            raise ApiError(502, Problem(message="the recorder's answer is not a report", remedy="its log says more"))
+        return found
+
+    return routes

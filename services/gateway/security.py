@@ -1,0 +1,115 @@
+"""Who may talk to the page: only this machine, only under its own name, and writes only from its own page or a script."""
+
+from collections.abc import Iterable
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.problems import Problem, answer
+
+MAX_BODY_BYTES = 65_536
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+def allowed_hosts(host: str, port: int) -> frozenset[str]:
+    """The Host headers under which this server may be asked for, in lower case."""
+    names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host and not host.startswith("[") else host}
+    return frozenset({f"{name}:{port}" for name in names} | (names if port == 80 else set()))
+
+
+class Guard:
+    """ASGI middleware that stands before everything else."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer why not; set the security headers either way."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        private = not scope["path"].startswith("/static/")
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), *HEADERS]
+                if private and not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+            await send(message)
+
+        if (refusal := self._refusal(scope)) is not None:
+            await refusal(scope, receive, guarded)
+        elif scope["method"] in READS:
+            await self._app(scope, receive, guarded)
+        elif (body := await _body(receive)) is None:
+            limit = Problem(message="the body is too large", remedy=f"send at most {MAX_BODY_BYTES} bytes")
+            await answer(413, limit)(scope, receive, guarded)
+        else:
+            await self._app(scope, _replayed(body, receive), guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers: dict[bytes, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name, []).append(value.decode("latin-1"))
+        # A foreign name that resolves to this machine is how a web page elsewhere would get in (DNS rebinding).
+        hosts = headers.get(b"host", [])
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+            return answer(400, _problem("Host", hosts, f"ask for one of {', '.join(sorted(self._hosts))}"))
+        # A script sends no Origin; a browser does with every write, and with whatever another site asks for.
+        origins = headers.get(b"origin", [])
+        if origins and (len(origins) > 1 or origins[0].lower() != f"http://{hosts[0].lower()}"):
+            return answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
+        if scope["method"] not in READS:
+            types = headers.get(b"content-type", [])
+            if len(types) != 1 or types[0].split(";")[0].strip().lower() != "application/json":
+                return answer(415, _problem("Content-Type", types, "send application/json"))
+        return None
+
+
+def _problem(field: str, values: list[str], remedy: str) -> Problem:
+    value = ", ".join(values)[:80]
+    return Problem(
+        message=f"{field}: {value!r} is refused; {remedy}" if values else f"{field} is missing; {remedy}",
+        field=field,
+        value=value,
+        remedy=remedy,
+    )
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, or None once it exceeds the limit."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    delivered = False
+
+    async def replay() -> Message:
+        nonlocal delivered
+        if delivered:
+            return await receive()
+        delivered = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

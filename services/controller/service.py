@@ -32,6 +32,8 @@ HOLD_S = 30.0
 SETTLE_S = 8.0
 """After a start the devices get so long to be heard before anything is decided, so that a restart in the middle
 of an event does not hand the load back and take it again. The bridges hold on for longer than that."""
+HEAD_START_S = 0.02
+"""The relays' wishes go before the paperwork: in one process the report and the disk would slow the switch down."""
 TELL_S = 5.0
 SAVE_S = 60.0
 ALARMS = frozenset({"p1_stuck_open", "p3_lost", "p1_astray", "grid_outage", "soc_unknown", "p1_unknown", "load_unknown", "p3_not_alive"})
@@ -121,7 +123,8 @@ class Controller:
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), CYCLE_S)
+            async with asyncio.timeout(CYCLE_S):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _cycle(self) -> None:
@@ -142,7 +145,8 @@ class Controller:
             override = None
         snapshot = self._latest.snapshot(now_s, self._preferences, current(book), override)
         decision = decide(snapshot, self._state.memory, self._settings, now)
-        self._command(decision, now, now_s)
+        if self._command(decision, now, now_s):
+            await self._clock.sleep(HEAD_START_S)
         self._state = replace(self._state, book=book, memory=decision.memory, override=override)
         self._tell(decision, now, now_s)
         if await self._save(decision, now_s):
@@ -166,15 +170,16 @@ class Controller:
             raise BadValue("mode", command.mode, why)
         return ManualMode(mode, now + command.duration)
 
-    def _command(self, decision: Decision, now: datetime, now_s: float) -> None:
-        """Publish each relay's wish: at once when it changes, else as a renewal."""
-        renew = now_s - self._renewed_at >= RENEW_S
+    def _command(self, decision: Decision, now: datetime, now_s: float) -> bool:
+        """Publish each relay's wish: at once when it changes, else as a renewal. Returns whether one changed."""
+        renew, changed = now_s - self._renewed_at >= RENEW_S, False
         wanted = RELAYS[decision.mode]
         for position in self._relays:
             on = bool(wanted.at(position))
             before = self._wishes.get(position)
             if before is None or before[0] != on:
                 self._wishes[position] = (on, f"{position}-{now:%Y%m%dT%H%M%S.%f}")
+                changed = True
             elif not renew:
                 continue
             command = RelayCommand(
@@ -183,6 +188,7 @@ class Controller:
             self._bus.publish(contract.RELAY_COMMAND, command, position=position.value)
         if renew:
             self._renewed_at = now_s
+        return changed
 
     def _tell(self, decision: Decision, now: datetime, now_s: float) -> None:
         news = (decision.phase, decision.mode, decision.mode_confirmed, decision.reason.code, decision.event_id)

@@ -135,8 +135,11 @@ async def test_a_dead_output_closes_p1_at_once(broker, plain, house, tmp_path):
         await p1_goes(plain, on=False)
         house.ac_output_on = False
         await p1_goes(plain, on=True)
-        reasons = [heard.json["reason"] for heard in plain.on(f"{ROOT}/controller/state")]
-        assert any("P1 closed at once" in reason for reason in reasons), reasons
+
+        def reasons():
+            return [heard.json["reason"] for heard in plain.on(f"{ROOT}/controller/state")]
+
+        await wait_for(lambda: any("P1 closed at once" in reason for reason in reasons()), what="the reason to be told")
 
 
 async def test_killed_in_mid_event_it_goes_on_where_it_was(broker, plain, house, tmp_path):

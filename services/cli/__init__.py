@@ -1,0 +1,1 @@
+"""`sps`: what a person types."""

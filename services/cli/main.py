@@ -1,0 +1,35 @@
+"""The `sps` command: puts its sub-commands together.
+
+What a command needs it imports when it runs, so that `sps --help` answers at once.
+"""
+
+from importlib.metadata import version as installed_version
+
+import typer
+
+from services.cli import check_config, event, report, run
+from services.cli.exits import EPILOG
+
+app = typer.Typer(
+    name="sps",
+    help="Smart Power Station: a home battery that answers demand-response events.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=EPILOG)(run.run)
+app.add_typer(event.app, name="event")
+app.command(epilog=EPILOG)(report.report)
+app.command("check-config", epilog=EPILOG)(check_config.check_config)
+
+
+@app.command(epilog=EPILOG)
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"smart-power-station {installed_version('smart-power-station')}")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,55 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.exits import WRONG_USAGE, fail
+
+if TYPE_CHECKING:
+    from services.core.config.station import Station
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="SPS_CONFIG", show_default=True, metavar="FILE", help="The station's description.")
+]
+VarOption = Annotated[Path, typer.Option("--var", envvar="SPS_VAR", show_default=True, metavar="FOLDER", help="Where all state is kept.")]
+DEFAULT_CONFIG = Path("config/station.yaml")
+DEFAULT_VAR = Path("var")
+
+
+def load_station(path: Path) -> "Station":
+    """The checked station in `path`; ends the command with code 2 and every problem found when there is none."""
+    from services.bus.runtime import load_station as load
+    from services.core.config.load import ConfigError
+
+    if not path.exists():
+        fail(f"there is no file {path}; name yours with --config, or copy config/station.yaml", WRONG_USAGE)
+    try:
+        station = load(path)
+        _refuse_unusable_devices(station)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(f"{path}: {problem}" if problem.line else f"sps: {problem}", err=True)
+        raise typer.Exit(WRONG_USAGE) from None
+    return station
+
+
+def _refuse_unusable_devices(station: "Station") -> None:
+    """Raise ConfigError for a driver that there is not, or an address that its driver cannot use; nothing is sent."""
+    from services.bluetti_bridge import registry as stations
+    from services.core.config.load import ConfigError, Problem
+    from services.relay_bridge import registry as relays
+
+    problems = []
+    for name, device in station.positions.relays().items():
+        try:
+            relays.connect(device, lambda: 0.0).close()
+        except ValueError as error:
+            problems.append(Problem(None, f"positions.{name}", "", str(error)))
+    try:
+        stations.connect(station.battery).close()
+    except ValueError as error:
+        problems.append(Problem(None, "battery", "", str(error)))
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,106 @@
+"""A whole station in an event, at real time, while something breaks: is the load ever without a source for too long?"""
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+
+import psutil
+import pytest
+import requests
+
+from tests.support.sps import sps_run, station_file, wait_for
+
+DEVICE_TIMER_S = 60
+SLACK_S = 10
+
+
+def tell(running, what, **body):
+    answer = requests.post(f"{running.station['battery']['address']}/{what}", json=body, timeout=5)
+    assert answer.ok, answer.text
+
+
+def errors(running, service):
+    rows = requests.get(
+        f"{running.recorder}/api/states",
+        params={"topic": f"service/{service}/error", "start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"},
+        timeout=5,
+    ).json()
+    return [row["payload"] for row in rows]
+
+
+def state(running):
+    """The controller's state as the page has it; nothing while the page knows none."""
+    return requests.get(f"{running.page}/api/state", timeout=5).json()["controller"] or {}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return station_file(tmp_path, simulation={"speed": 1, "seed_days": 0}, limits={"dwell_s": 0})
+
+
+@contextmanager
+def an_event(file, var):
+    """A running station with P1 open for an event."""
+    with sps_run(file, var) as running:
+        scheduled = running.sps("event", "schedule", "now", "--duration", "PT1H", "--id", "e1")
+        assert scheduled.returncode == 0, scheduled.stderr
+        wait_for(lambda: not running.relay_is_on("p1"), within_s=20, what="P1 opens")
+        yield running
+
+
+def assert_never_long_without_a_source(running):
+    house = requests.get(f"{running.station['battery']['address']}/house", timeout=5).json()
+    assert house["unserved_s"] <= SLACK_S
+
+
+def test_killed_with_nobody_to_start_it_again_the_relay_closes_by_its_own_timer(tmp_path, file):
+    with an_event(file, tmp_path / "var") as running:
+        simulator = int(requests.get(f"{running.station['battery']['address']}/identity", timeout=5).json()["pid"])
+        running.process.kill()
+        running.process.wait()
+        killed_at = time.monotonic()
+        try:
+            wait_for(lambda: running.relay_is_on("p1"), within_s=DEVICE_TIMER_S + SLACK_S, what="the device's timer closes P1")
+            assert time.monotonic() - killed_at <= DEVICE_TIMER_S + 1
+            assert_never_long_without_a_source(running)
+        finally:
+            house = psutil.Process(simulator)
+            tell(running, "lease", seconds=2)
+        gone, _ = psutil.wait_procs([house], timeout=15)
+        assert gone, "the house ends with its lease"
+
+
+def test_an_output_that_dies_gives_the_load_back_within_seconds(tmp_path, file):
+    with an_event(file, tmp_path / "var") as running:
+        tell(running, "ac_output", on=False)
+        wait_for(lambda: running.relay_is_on("p1"), within_s=SLACK_S, what="P1 closes")
+        assert state(running)["reason_code"] == "p3_lost"
+        assert_never_long_without_a_source(running)
+
+
+def test_a_broker_that_is_killed_comes_back_and_the_event_goes_on(tmp_path, file):
+    with an_event(file, tmp_path / "var") as running:
+        (broker,) = [child for child in psutil.Process(running.process.pid).children() if "mosquitto" in child.name()]
+        os.kill(broker.pid, signal.SIGKILL)
+        wait_for(lambda: not psutil.pid_exists(broker.pid), within_s=5, what="the broker is gone")
+        wait_for(lambda: state(running).get("event_id") == "e1", within_s=20, what="the event goes on")
+        accepted = wait_for(lambda: running.sps("event", "cancel", "e1").returncode == 0, within_s=30, what="commands are heard again")
+        assert accepted
+        wait_for(lambda: running.relay_is_on("p1"), within_s=20, what="P1 closes")
+        assert_never_long_without_a_source(running)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"http_500": True}, {"nonsense": True}, {"half": True}, {"silent": True}, {"refuse": True}, {"delay_s": 4}]
+)
+def test_a_relay_that_misbehaves_is_named_and_the_station_recovers(tmp_path, file, fault):
+    with an_event(file, tmp_path / "var") as running:
+        tell(running, "fault", device="p1", **fault)
+        wait_for(lambda: any("p1" in error["message"] for error in errors(running, "relay_bridge")), within_s=20, what="an error names P1")
+        assert running.process.poll() is None
+        tell(running, "fault", device="p1")
+        wait_for(
+            lambda: (told := state(running)) and told["mode_confirmed"] == told["mode_commanded"], within_s=40, what="the station recovers"
+        )
+        assert_never_long_without_a_source(running)

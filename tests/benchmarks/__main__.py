@@ -1,0 +1,72 @@
+"""`make bench`: measures what was promised, prints a table, and keeps the figures in bench/latest.json."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.figure import Figure
+
+LATEST = Path("bench/latest.json")
+BENCHMARKS = {
+    "reaction": "reaction",
+    "footprint_memory": "footprint",
+    "footprint_cpu": "footprint",
+    "simulation_speed": "simulation_speed",
+}
+"""Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
+
+
+def measure(names: Sequence[str]) -> list[Figure]:
+    """The figures `names`; what one run measures together is run once."""
+    found = []
+    for module in dict.fromkeys(BENCHMARKS[name] for name in names):
+        print(f"measuring {module} …", file=sys.stderr, flush=True)
+        run: Callable[[], list[Figure]] = import_module(f"tests.benchmarks.{module}").measure
+        found += run()
+    return [figure for figure in found if figure.name in names]
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Put `rows` in the file in place of those of the same name."""
+    kept = {row["name"]: row for row in json.loads(LATEST.read_text(encoding="utf-8"))} if LATEST.exists() else {}
+    kept |= {row["name"]: row for row in rows}
+    LATEST.parent.mkdir(exist_ok=True)
+    LATEST.write_text(json.dumps(list(kept.values()), indent=2) + "\n", encoding="utf-8")
+
+
+def show(rows: list[dict[str, Any]], console: Console) -> None:
+    """The rows for a person, each with its conditions below the table."""
+    columns = ("name", "value", "unit", "reference", "ratio", "goal")
+    shown = Table()
+    for column in (*columns, "met"):
+        shown.add_column(column, no_wrap=True)
+    for row in rows:
+        met = "[green]yes" if row["met"] else "[red]no"
+        shown.add_row(*("" if row[column] is None else str(row[column]) for column in columns), met)
+    console.print(shown)
+    for row in rows:
+        console.print(f"[bold]{row['name']}[/bold]: {row['conditions']}", highlight=False)
+
+
+def main() -> int:
+    """Exit 0 when measured, whether or not the goals are met."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--only", default="", metavar="NAMES", help=f"comma-separated: {', '.join(BENCHMARKS)}")
+    names = [name for name in parser.parse_args().only.split(",") if name] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
+    rows = [figure.row() for figure in measure(names)]
+    keep(rows)
+    show(rows, Console())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -108,16 +109,25 @@ def _welcome(station: "Station", config: Path, *, open_page: bool) -> None:
     body = '{"start":"now","duration":"PT1H"}'
     other = "" if config == DEFAULT_CONFIG else f" --config {config}"
     pace = f", simulated at {station.simulation.speed:g} x speed" if station.clock == "simulated" else ""
+    sps = _typed_as()
     typer.echo(
         f"""
 Station '{station.station}' is running{pace}.
 
   page      {page}
   an event  mosquitto_pub -h {station.broker.host}{port} -t sps/{station.station}/event/command -m '{body}'
-            or, without mosquitto_pub: sps event schedule now --duration PT1H{other}
-  report    sps report{other}
+            or, without mosquitto_pub: {sps} event schedule now --duration PT1H{other}
+  report    {sps} report{other}
   stop      Ctrl-C
 """
     )
     if open_page and sys.stdout.isatty() and (sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ):
         webbrowser.open(page)
+
+
+def _typed_as() -> str:
+    """How this command is called from here: by its name, or by its path where the name is not on PATH."""
+    called = Path(sys.argv[0])
+    if shutil.which("sps") is not None or called.name != "sps":
+        return "sps"
+    return os.path.relpath(called)

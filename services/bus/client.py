@@ -69,6 +69,7 @@ class Bus:
         self._topics = Topics(station, CHANNELS)
         self._subscriptions: dict[str, tuple[Channel[Any], list[_Subscription]]] = {}
         self._retained: dict[str, Outgoing] = {}
+        self._texts: dict[str, Callable[[str], None]] = {}
         self._repeats = Repeats()
         self._limit = RateLimit()
         self._problem: str | None = None
@@ -154,6 +155,26 @@ class Bus:
         subscriptions.append(_Subscription(handler, cleared))
         self._connection.subscribe({self._topics.filter(channel): channel.qos})
 
+    def publish_foreign(self, topic: str, payload: str) -> None:
+        """Retain `payload` on a topic outside `sps/`, whose form is somebody else's; an empty one takes it off the broker.
+
+        Raises ValueError for a topic under `sps/`: what is ours goes through a channel.
+        """
+        if topic.startswith("sps/"):
+            raise ValueError(f"{topic} is one of ours: publish it on its channel")
+        outgoing = Outgoing(topic, payload.encode(), 1, True)
+        self._retained[topic] = outgoing
+        self._connection.send(outgoing)
+
+    def subscribe_text(self, path: str, handler: Callable[[str], None]) -> None:
+        """Have `handler` called with each plain-text command on `sps/<station>/<path>`, for clients that send no JSON.
+
+        Retained copies and texts that are not UTF-8 are reported and dropped, as on a command channel.
+        """
+        topic = self._topics.root + path
+        self._texts[topic] = handler
+        self._connection.subscribe({topic: 1})
+
     def report(
         self, message: str, *, field: str | None = None, value: str | None = None, remedy: str = "", topic: str | None = None
     ) -> None:
@@ -185,6 +206,7 @@ class Bus:
 
     def _connected(self) -> None:
         self._connection.subscribe({self._topics.filter(channel): channel.qos for channel, _ in self._subscriptions.values()})
+        self._connection.subscribe(dict.fromkeys(self._texts, 1))
         # A broker may come back without what it had acknowledged: it saves now and then, for the sake of SD cards and of
         # everybody's latency. Whoever owns a retained topic knows what belongs there.
         for outgoing in self._retained.values():
@@ -195,6 +217,9 @@ class Bus:
         self._publish_status("online")
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
+        if topic in self._texts:
+            self._received_text(topic, payload, retained)
+            return
         found = self._topics.identify(topic)
         # `event/+` also brings `event/command`, which whoever asked for events did not ask for.
         if found is None or found[0].pattern not in self._subscriptions:
@@ -215,10 +240,24 @@ class Bus:
         received = Received(message, params, topic, retained, self._clock.monotonic())
         self._run_all([s.handler for s in subscriptions], received, topic)
 
+    def _received_text(self, topic: str, payload: bytes, retained: bool) -> None:
+        if retained and payload:
+            self._drop_retained(topic)
+            return
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            self.report("message refused", topic=topic, field="text", value=repr(payload[:40]), remedy="send UTF-8")
+            return
+        self._run_all([self._texts[topic]], text, topic)
+
+    def _drop_retained(self, topic: str) -> None:
+        remedy = f"publish it without the retain flag, and remove it: mosquitto_pub -r -n -t {topic}"
+        self.report("retained command dropped", topic=topic, field="retain", value="true", remedy=remedy)
+
     def _may_command(self, topic: str, payload: bytes, retained: bool) -> bool:
         if retained:
-            remedy = f"publish it without the retain flag, and remove it: mosquitto_pub -r -n -t {topic}"
-            self.report("retained command dropped", topic=topic, field="retain", value="true", remedy=remedy)
+            self._drop_retained(topic)
             return False
         if self._repeats.repeated(topic, payload, self._clock.monotonic()):
             log.debug("%s: %s repeated within a minute; counted once", self.service, topic)

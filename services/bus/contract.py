@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from services.bus.messages.base import Payload
 from services.bus.messages.devices import (
     BatteryEstimate,
+    BatteryLink,
     BatteryReadingMessage,
     PositionReading,
     RelayCommand,
@@ -41,6 +42,7 @@ class Channel(Generic[M]):
 
 POSITION_READING = Channel("position/{position}/reading", PositionReading, 0, False, "bridges", "Power at P1 to P4.")
 BATTERY_READING = Channel("battery/reading", BatteryReadingMessage, 0, False, "bluetti_bridge", "The power station's own reading.")
+BATTERY_LINK = Channel("battery/link", BatteryLink, 1, True, "bluetti_bridge", "Whether the power station answers, and why not.")
 BATTERY_ESTIMATE = Channel("battery/estimate", BatteryEstimate, 0, False, "controller", "The observer's state of charge.")
 RELAY_COMMAND = Channel(
     "relay/{position}/command", RelayCommand, 0, False, "controller", "An absolute wish, renewed every 10 s.", command=True
@@ -61,6 +63,6 @@ SERVICE_STATUS = Channel("service/{service}/status", ServiceStatus, 1, True, "ea
 SERVICE_ERROR = Channel("service/{service}/error", ServiceError, 0, False, "each service", "What was refused, and the remedy.")
 
 CHANNELS: tuple[Channel[Payload], ...] = (
-    POSITION_READING, BATTERY_READING, BATTERY_ESTIMATE, RELAY_COMMAND, RELAY_STATE, EVENT_COMMAND, EVENT, EVENT_BASELINE,
+    POSITION_READING, BATTERY_READING, BATTERY_LINK, BATTERY_ESTIMATE, RELAY_COMMAND, RELAY_STATE, EVENT_COMMAND, EVENT, EVENT_BASELINE,
     EVENT_PERFORMANCE, CONTROLLER_STATE, OVERRIDE, COMMITTED, PREFERENCES, CLOCK, SERVICE_STATUS, SERVICE_ERROR,
 )  # fmt: skip

@@ -33,6 +33,20 @@ _EXAMPLES: tuple[tuple[Channel[Payload], Payload], ...] = (
         contract.BATTERY_READING,
         devices.BatteryReadingMessage(ts=_TS, soc_pct=61, ac_in_w=0, ac_out_w=142, dc_in_w=35, ac_output_on=True, device="AC180"),
     ),
+    (
+        contract.BATTERY_LINK,
+        devices.BatteryLink(
+            ts=_TS,
+            available=False,
+            silent=True,
+            silent_s=660.5,
+            failures=5,
+            last_failure="not heard within 5 s: asleep, out of reach, or connected to an app",
+            last_failure_at=_TS,
+            rssi_dbm=-71,
+            device="bluetti_ble AC1802237000123456",
+        ),
+    ),
     (contract.BATTERY_ESTIMATE, devices.BatteryEstimate(ts=_TS, soc_pct=60.8, low=59.2, high=62.4)),
     (
         contract.RELAY_COMMAND,

@@ -73,8 +73,15 @@ class Hardware:
     p1_relay: bool
     p2_relay: bool
     p3_actuator: bool
-    """A relay at P3, or an AC output of the power station that can be switched."""
+    """A relay at P3. The power station's own AC output does not count: it has no dead-man timer, and nothing here commands it."""
     ats_priority: AtsPriority
+    passthrough: bool = False
+    """With P2 on, the power station passes grid power through to P3."""
+    p1_inside: bool = False
+    """P1 lies inside the power station, as its passthrough; the load hangs on its AC output, and P2 is the only way in."""
+
+
+_AC_OUTPUT = "the power station's own AC output is not switched by the modes yet"
 
 
 def refusal(mode: Mode, hardware: Hardware) -> str | None:
@@ -83,17 +90,38 @@ def refusal(mode: Mode, hardware: Hardware) -> str | None:
     Every mode that needs a relay *off* (or, for P2, *on* and *off*) needs an actuator there. With inverter
     priority at the transfer switch, modes 1 and 2 would drain the battery unless P3 can be switched off.
     """
+    return _refusal_inside(mode, hardware) if hardware.p1_inside else _refusal_outside(mode, hardware)
+
+
+def _refusal_outside(mode: Mode, hardware: Hardware) -> str | None:
+    """With P1 beside the power station, and a transfer switch where both meet."""
     wanted = RELAYS[mode]
     if not wanted.p1 and not hardware.p1_relay:
         return "needs a relay at P1 to take the load off the grid"
     if wanted.p2 and not hardware.p2_relay:
         return "needs a relay at P2 to charge and to stop charging"
     if not wanted.p3 and not hardware.p3_actuator:
-        return "needs a relay at P3 or a switchable AC output to take the load off the battery"
+        return f"needs a relay at P3 to take the load off the battery ({_AC_OUTPUT})"
+    if mode is Mode.BATTERY_AND_CHARGE and hardware.passthrough:
+        return "the power station passes grid power through: with P2 on the grid would feed the load, not the battery"
     if wanted.p1 and hardware.ats_priority is AtsPriority.INVERTER and not hardware.p3_actuator:
         return "the transfer switch prefers the inverter: without a relay at P3 the battery would feed the load"
     if not wanted.p1 and wanted.p3 and hardware.ats_priority is AtsPriority.UNKNOWN:
         return "the transfer switch's priority is unknown: P1 may not open before it has been measured"
+    return None
+
+
+def _refusal_inside(mode: Mode, hardware: Hardware) -> str | None:
+    """With P1 inside the power station: P2 on is grid to the load and to the battery, P2 off is battery to the load."""
+    if mode is Mode.GRID:
+        return "P1 is inside the power station: with P2 on the battery charges, with P2 off it feeds the load"
+    if mode is Mode.BATTERY_AND_CHARGE:
+        return "P1 is inside the power station: with P2 on the grid feeds the load, not the battery"
+    wanted = RELAYS[mode]
+    if not wanted.p2 and not hardware.p2_relay:
+        return "needs a relay at P2 to take load and battery off the grid"
+    if not wanted.p3 and not hardware.p3_actuator:
+        return f"needs a relay at P3 to take the load off ({_AC_OUTPUT})"
     return None
 
 

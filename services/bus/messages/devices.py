@@ -33,6 +33,25 @@ class BatteryReadingMessage(Telemetry):
     device: str
 
 
+class BatteryLink(Telemetry):
+    """The way to the power station: whether it answers, how well it is heard, and why it did not answer last."""
+
+    available: bool
+    """Whether the last attempt to read it succeeded."""
+    silent: bool
+    """It has not answered for longer than `battery.silent_after_s`: asleep, out of reach, or hung. Charging may wake it."""
+    silent_s: float = Field(ge=0)
+    """Real seconds since the last answer, or since the bridge started."""
+    failures: int = Field(default=0, ge=0)
+    """Failed attempts since the last answer."""
+    last_failure: str | None = None
+    """Why the last failed attempt failed; it stays when the power station answers again. Null: none failed."""
+    last_failure_at: Utc | None = None
+    rssi_dbm: float | None = None
+    """How strongly it was heard last; null over a way without radio."""
+    device: str
+
+
 class BatteryEstimate(Telemetry):
     """The controller's view of the state of charge, with its uncertainty."""
 

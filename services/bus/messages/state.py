@@ -37,6 +37,8 @@ class Override(Command):
     mode: Annotated[int, Field(ge=0, le=5, strict=True)] | None = None
     duration: Duration = timedelta(hours=1)
     release: StrictBool = False
+    command_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Tells this wish from an earlier one in the same words: without it they are one within a minute."""
 
     @model_validator(mode="after")
     def _one_wish(self) -> "Override":

@@ -1,8 +1,9 @@
 """What hardware there is: relays, sensors, the transfer switch and the power station."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from services.core.config.base import Efficiency, Percent, Section
 from services.core.modes import AtsPriority, Hardware
@@ -20,6 +21,15 @@ class RelayDevice(Section):
     """Real seconds between two polls."""
     timeout_s: float = Field(default=2.0, gt=0, le=10)
     """Real seconds after which a silent device counts as not answering."""
+    deadman: Literal["device", "none"] = "device"
+    """`device`: a timer in the device itself ends the unsafe state when all else has died. `none` says that it has no such timer,
+    and that this is accepted: then only the bridge lets go, and a bridge that dies leaves the relay as it is."""
+    secret: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """The name of the file that holds the device's password, in the folder `secrets` beside the state folder; unset: it wants none."""
+    push: bool = False
+    """Also listen to what the device tells by itself, so that a switch at the wall shows at once. Polls go on as before."""
+    also_at: tuple[str, ...] = ()
+    """Further base URLs at which to look for the device when it has moved."""
 
 
 class StationSensor(Section):
@@ -28,22 +38,81 @@ class StationSensor(Section):
     sensor: Literal["station"]
 
 
+def _i2c_bus(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"/dev/i2c-\d+|tcp:(127\.0\.0\.1|localhost):\d{1,5}", value):
+        return value
+    raise ValueError("use the number of an I²C bus such as 1, a device file such as /dev/i2c-1, or in a simulation tcp:127.0.0.1:18085")
+
+
+class Ina260Sensor(Section):
+    """An INA260 in a direct-current line, on an I²C bus: 36 V and 15 A at most."""
+
+    sensor: Literal["ina260"]
+    bus: Annotated[int | str, BeforeValidator(_i2c_bus)] = 1
+    """Bus number or device file. `tcp:127.0.0.1:port` is the simulator's stand-in for a bus."""
+    address: int = Field(default=0x40, ge=0x40, le=0x4F)
+    calibration: float = Field(default=1.0, ge=0.5, le=2.0)
+    """The true current divided by the shown one, once the offset is taken off."""
+    offset_a: float = Field(default=0.0, ge=-1.0, le=1.0)
+    """What it shows while no current flows."""
+    poll_s: float = Field(default=1.0, ge=0.1, le=15.0)
+    """Real seconds between two polls. The chip averages over most of it (86 % at 1 s); over more than 15 s it cannot."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the bus is the simulator's stand-in."""
+        return isinstance(self.bus, str) and self.bus.startswith("tcp:")
+
+
+def _kind(value: object) -> str:
+    """Which of the classes below describes a position; in parentheses, so that it is told from a field in an error's location."""
+    sensor = value.get("sensor") if isinstance(value, dict) else getattr(value, "sensor", None)
+    return {"station": "(station)", "ina260": "(ina260)"}.get(str(sensor), "(relay)" if sensor is None else "(unknown)")
+
+
+_Kind = Discriminator(
+    _kind,
+    custom_error_type="sensor",
+    custom_error_message="use 'sensor: station', 'sensor: ina260' (P4 only), or a relay's driver and address",
+)
+RelayOrStation = Annotated[Annotated[RelayDevice, Tag("(relay)")] | Annotated[StationSensor, Tag("(station)")], _Kind]
+StationOrIna260 = Annotated[Annotated[StationSensor, Tag("(station)")] | Annotated[Ina260Sensor, Tag("(ina260)")], _Kind]
+
+
 class TransferSwitch(Section):
     """The automatic transfer switch. Its figures are assumed until measured (no maker states them)."""
 
     priority: AtsPriority = AtsPriority.UNKNOWN
     """Which input it takes when both are live. Events are refused while it is unknown."""
+    delay_s: float | None = Field(default=None, ge=0, le=600)
+    """How long the preferred input must be live before the switch returns to it; `sps ats test` measures it."""
+    gap_s: float | None = Field(default=None, ge=0, le=60)
+    """At most so long the load had no source at a transfer, as far as the readings resolve it; measured likewise."""
+    measured_at: AwareDatetime | None = None
+    """When `sps ats test` wrote these figures; without it they are somebody's word."""
+
+
+NO_DATA_LINK = "none"
 
 
 class PowerStation(Section):
     """The battery, charger and inverter in one box."""
 
     driver: str
-    """The driver's name in the Bluetti bridge's registry."""
-    address: str
+    """The driver's name in the Bluetti bridge's registry; `none` for a station without a data link, whose charge is observed."""
+    address: str = ""
+    """For `bluetti_ble`: a Bluetooth address or an advertised name. `hci:tcp:<host>:<port>/<name>` is an emulated one."""
+    model: str | None = None
+    """Such as AC180; read off the advertised name when left out."""
     poll_s: float = Field(default=1.0, gt=0, le=3600)
-    """Real seconds between two polls."""
+    """Real seconds between two polls; 60 suits Bluetooth, where each is a connection of its own."""
     timeout_s: float = Field(default=5.0, gt=0, le=60)
+    connections_per_hour: int = Field(default=120, ge=1, le=7200)
+    """Bluetooth only: never more connections than this in an hour."""
+    silent_after_s: float = Field(default=600.0, gt=0, le=86_400)
+    """Real seconds without an answer after which the power station is called silent: asleep, out of reach, or hung."""
     capacity_wh: float = Field(gt=0, le=100_000)
     inverter_w: float = Field(gt=0, le=20_000)
     """Continuous rating of the AC output."""
@@ -55,19 +124,55 @@ class PowerStation(Section):
     charge_efficiency: Efficiency = 0.93
     floor_pct: Percent = 20.0
     """Depth-of-discharge floor: never below it by our doing."""
+    passthrough: bool = False
+    """With P2 on, grid power reaches P3 (UPS mode): the battery cannot feed the load while it charges."""
+
+    @property
+    def has_data_link(self) -> bool:
+        """Whether the power station can be asked."""
+        return self.driver != NO_DATA_LINK
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "PowerStation":
+        if self.has_data_link and not self.address:
+            raise ValueError(f"driver '{self.driver}' needs an address; a station that cannot be asked has 'driver: {NO_DATA_LINK}'")
+        return self
 
 
-class Positions(Section):
-    """The devices at P1 to P4. A missing one is said so by leaving it out."""
+class Layout(Section):
+    """What may sit at P1 to P4, including what cannot be run yet: `sps check-config` says what each would allow."""
 
-    p1: RelayDevice
-    p2: RelayDevice
-    p3: StationSensor = StationSensor(sensor="station")
-    p4: StationSensor | None = None
+    p1: RelayOrStation | None = None
+    """`sensor: station`: P1 lies inside the power station (UPS passthrough), and there is no transfer switch outside."""
+    p2: RelayDevice | None = None
+    p3: RelayOrStation = StationSensor(sensor="station")
+    p4: StationOrIna260 | None = None
 
     def relays(self) -> dict[str, RelayDevice]:
         """The positions that carry a relay, by name."""
         return {name: device for name in ("p1", "p2", "p3") if isinstance(device := getattr(self, name), RelayDevice)}
+
+
+class Positions(Layout):
+    """The devices at P1 to P4. A missing one is said so by leaving it out."""
+
+    p1: RelayDevice
+    p2: RelayDevice
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runnable(cls, data: object) -> object:
+        p1 = data.get("p1") if isinstance(data, dict) else None
+        if isinstance(p1, dict) and p1.get("sensor") == "station":
+            raise ValueError(
+                "p1 inside the power station cannot be run yet: without P1 there is no mode 2 to fall back to, and P2's safe state would be"
+                " on; put a relay at P1 and a transfer switch behind the power station"
+            )
+        return data
+
+    def ina260s(self) -> dict[str, Ina260Sensor]:
+        """The positions that an INA260 measures, by name."""
+        return {"p4": self.p4} if isinstance(self.p4, Ina260Sensor) else {}
 
 
 class Limits(Section):
@@ -83,7 +188,14 @@ class Limits(Section):
     """Most switchings of one relay in a local day, except for safety."""
 
 
-def hardware_of(positions: Positions, switch: TransferSwitch) -> Hardware:
+def hardware_of(positions: Layout, switch: TransferSwitch, *, passthrough: bool = False) -> Hardware:
     """What the modes ask of the hardware, read from the configuration."""
     relays = positions.relays()
-    return Hardware(p1_relay="p1" in relays, p2_relay="p2" in relays, p3_actuator="p3" in relays, ats_priority=switch.priority)
+    return Hardware(
+        p1_relay="p1" in relays,
+        p2_relay="p2" in relays,
+        p3_actuator="p3" in relays,
+        ats_priority=switch.priority,
+        passthrough=passthrough,
+        p1_inside=isinstance(positions.p1, StationSensor),
+    )

@@ -1,11 +1,13 @@
 """From the text of a station file to a checked `Station`, with errors a person can act on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 from pydantic import ValidationError
 
+from services.core.config.hardware import Layout, TransferSwitch, hardware_of
 from services.core.config.station import Station
+from services.core.modes import Hardware
 from services.core.problems import FieldProblem, field_problems
 
 
@@ -49,8 +51,22 @@ def parse_station(text: str) -> Station:
         raise ConfigError(problems) from None
 
 
+def parse_hardware(text: str) -> Hardware | None:
+    """The hardware that `text` describes, even where no station can be run with it; None where its description itself is wrong."""
+    try:
+        data = yaml.safe_load(text)
+        layout, switch = Layout.model_validate(data["positions"]), TransferSwitch.model_validate(data["transfer_switch"])
+        passthrough = bool(data["battery"].get("passthrough", False))
+    except (yaml.YAMLError, ValidationError, KeyError, TypeError, AttributeError):
+        return None
+    return hardware_of(layout, switch, passthrough=passthrough)
+
+
 def _located(node: yaml.Node | None, problem: FieldProblem) -> Problem:
-    return Problem(_line_of(node, problem.location), problem.field or "the station", problem.value, problem.remedy)
+    # Between a position and its field stands which kind of device was understood, such as "(ina260)"; in the file there is no such level.
+    location = tuple(part for part in problem.location if not str(part).startswith("("))
+    problem = replace(problem, location=location)
+    return Problem(_line_of(node, location), problem.field or "the station", problem.value, problem.remedy)
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:

@@ -28,11 +28,16 @@ class DailyCycle(Section):
     """When the grid may charge the battery."""
     charge_to_pct: Percent = 90.0
     """The upper set point, lowered by the PV expected until the next discharge."""
+    quiet_from: LocalTime | None = None
+    """With `quiet_until`: hours in which nothing is charged merely to calibrate or to wake the power station. Unset: none."""
+    quiet_until: LocalTime | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "DailyCycle":
         if self.discharge_to_pct >= self.charge_to_pct:
             raise ValueError(f"discharge_to_pct ({self.discharge_to_pct}) must lie below charge_to_pct ({self.charge_to_pct})")
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet_from and quiet_until go together: set both, or neither")
         return self
 
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from services.core.config.base import Port, Section
-from services.core.config.hardware import Limits, Positions, PowerStation, TransferSwitch, hardware_of
-from services.core.config.policy import Control, DailyCycle, PreferencesSection
-from services.core.modes import SAFE_MODE, Hardware, refusal
+from services.core.config.hardware import Limits, Positions, PowerStation, StationSensor, TransferSwitch, hardware_of
+from services.core.config.policy import Control, DailyCycle, Duration, PreferencesSection
+from services.core.modes import SAFE_MODE, AtsPriority, Hardware, refusal
 
 
 def _known_zone(name: str) -> str:
@@ -70,8 +70,20 @@ class Simulation(Section):
     """Assumed: how long the transfer switch waits before it returns to its preferred input."""
     ats_gap_s: float = Field(default=0.02, ge=0, le=5)
     """Assumed: how long the load is without a source at a transfer."""
+    port_address: str | None = None
+    """Where the simulator's own controls are, such as `http://127.0.0.1:18083`; needed when battery.address is not an HTTP one."""
     seed_days: int = Field(default=20, ge=0, le=60)
     """Past days simulated into an empty journal at the first start."""
+
+
+class HomeAssistant(Section):
+    """Tells Home Assistant about the station, over MQTT discovery on the same broker."""
+
+    enabled: bool = False
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "homeassistant"
+    """Home Assistant's discovery prefix."""
+    manual_for: Duration = timedelta(hours=1)
+    """How long a mode chosen in Home Assistant stands."""
 
 
 class Station(Section):
@@ -93,11 +105,28 @@ class Station(Section):
     control: Control = Control()
     preferences: PreferencesSection = PreferencesSection()
     simulation: Simulation = Simulation()
+    home_assistant: HomeAssistant = HomeAssistant()
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":
         if (why := refusal(SAFE_MODE, self.hardware)) is not None:
             raise ValueError(f"mode 2, the safe mode, is not possible with this hardware: {why}")
+        if self.hardware.ats_priority is AtsPriority.INVERTER:
+            raise ValueError(
+                "transfer_switch.priority: inverter cannot be run yet, not even with a relay at P3: modes 1 and 2 leave P3 on, and would"
+                " drain the battery; set the switch to prefer the grid, or swap its inputs if its maker allows it"
+            )
+        if self.clock == "system" and any(sensor.simulated for sensor in self.positions.ina260s().values()):
+            raise ValueError(
+                "positions.p4.bus: tcp:... is the simulator's stand-in for an I²C bus; with 'clock: system' name a real one, such as 1"
+            )
+        if not self.battery.has_data_link:
+            for name in ("p3", "p4"):
+                if isinstance(getattr(self.positions, name), StationSensor):
+                    raise ValueError(  # noqa: TRY004 - a wrong file, not a wrong call
+                        f"positions.{name}: with 'battery.driver: {self.battery.driver}' the power station measures nothing;"
+                        f" name the meter at {name.upper()}{'' if name == 'p3' else ', or leave it out'}"
+                    )
         if self.control.settlement_interval < timedelta(minutes=1):
             raise ValueError("control.settlement_interval must be at least one minute")
         return self
@@ -105,7 +134,12 @@ class Station(Section):
     @property
     def hardware(self) -> Hardware:
         """What there is to switch with."""
-        return hardware_of(self.positions, self.transfer_switch)
+        return hardware_of(self.positions, self.transfer_switch, passthrough=self.battery.passthrough)
+
+    @property
+    def simulator_address(self) -> str:
+        """Base URL of the simulator's own controls."""
+        return self.simulation.port_address or self.battery.address
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,0 +1,1 @@
+"""Bluetooth Low Energy for the bridges: the machine's own radio, or one that is only software."""

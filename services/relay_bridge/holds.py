@@ -26,7 +26,8 @@ class Rules:
 
     safe: bool
     """The state in which nothing can go wrong unattended."""
-    device_timer_s: float = DEVICE_TIMER_S
+    device_timer_s: float | None = DEVICE_TIMER_S
+    """None: the device has no timer of its own, by the configuration's explicit word, and none is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def polled(memory: Memory, rules: Rules, status: Status, at: float, now: float) 
     """After a poll asked for at `at`."""
     hot = not status.on and status.power_w is not None and status.power_w > WELDED_W
     memory = replace(memory, seen=Seen(status, at), hot_polls=memory.hot_polls + 1 if hot else 0)
-    if status.on == _target(memory, rules, now) and (status.timer_s is None) == (status.on == rules.safe):
+    if status.on == _target(memory, rules, now) and (status.timer_s is not None) == _timed(rules, status.on):
         memory = replace(memory, foreign=None)
     memory = _flipped(memory, rules, status, at, now)
     return _settled(memory, rules, now)
@@ -119,7 +120,7 @@ def not_carried_out(memory: Memory, rules: Rules, order: Order, status: Status, 
     """After an order that the device accepted, with a read-back that shows something else."""
     difference = discrepancy(status, on=order.on, timer_s=order.timer_s)
     memory = replace(memory, seen=Seen(status, at), foreign=difference)
-    if order.wish is not None and order.on != rules.safe and status.on == order.on:
+    if order.wish is not None and _timed(rules, order.on) and status.on == order.on:
         # Unsafe without its own timer, a device would stay so if this bridge died: rather not at all.
         untimed = memory.untimed + 1
         barred = (order.wish.command_id, "the device does not run its dead-man timer") if untimed >= _UNTIMED_TRIES else memory.barred
@@ -182,9 +183,12 @@ def _unsafe(memory: Memory, rules: Rules, wish: Wish, now: float) -> Order | Non
     if carried is None or _id(carried.order) != wish.command_id:
         return order
     if carried.order.wish == wish:
-        if seen is None or (seen.status.on == wish.on and seen.status.timer_s is not None):
+        if seen is None or (seen.status.on == wish.on and (seen.status.timer_s is not None) == _timed(rules, wish.on)):
             return None
         return order
+    if rules.device_timer_s is None:
+        # Without a timer a renewal has nothing to start anew.
+        return None if seen is None or (seen.status.on == wish.on and seen.status.timer_s is None) else order
     # A renewal. Where the device's timer may have fired unseen, a renewal would switch again behind everybody's back: look first.
     may_have_fired = carried.at + _FIRED_SHARE * rules.device_timer_s
     return None if now >= may_have_fired and (seen is None or seen.at < may_have_fired) else order
@@ -206,7 +210,7 @@ def _flipped(memory: Memory, rules: Rules, status: Status, at: float, now: float
     wish, carried = memory.wish, memory.carried
     if wish is None or carried is None or now >= wish.until or _id(carried.order) != wish.command_id or status.on == wish.on:
         return memory
-    if wish.on != rules.safe and at >= carried.at + _FIRED_SHARE * rules.device_timer_s:
+    if wish.on != rules.safe and rules.device_timer_s is not None and at >= carried.at + _FIRED_SHARE * rules.device_timer_s:
         return replace(memory, barred=(wish.command_id, "device timer fired"))
     if _is_barred(memory, wish):
         return memory
@@ -228,6 +232,11 @@ def _settled(memory: Memory, rules: Rules, now: float) -> Memory:
 
 def _is_barred(memory: Memory, wish: Wish) -> bool:
     return memory.barred is not None and memory.barred[0] == wish.command_id
+
+
+def _timed(rules: Rules, on: bool) -> bool:
+    """Whether the state `on` carries a timer of the device's own."""
+    return on != rules.safe and rules.device_timer_s is not None
 
 
 def _id(order: Order) -> str | None:

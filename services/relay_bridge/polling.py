@@ -1,6 +1,7 @@
 """Polling all relays in step, so that readings of one moment carry one time."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,6 +17,8 @@ from services.relay_bridge.status import Status
 
 GRACE_S = 0.2
 """How long the readings of a round wait for the slowest device; what comes later carries its own time."""
+HURRIED_GAP_S = 0.05
+"""At least so long between two polls that a device asked for by telling of changes."""
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +39,22 @@ class Polling:
         self._clock = clock
         self._origin = clock.monotonic()
         self._due_at = dict.fromkeys(relays, self._origin)
+        self._hurried: set[Relay] = set()
+        self._wake = asyncio.Event()
+
+    def hurry(self, relay: Relay) -> None:
+        """Poll `relay` now, beside its rounds; once more if it is being polled just now, for that may have been asked too early."""
+        self._hurried.add(relay)
+        self._wake.set()
 
     async def run(self) -> None:
         """One round after the other, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 now = self._clock.monotonic()
+                for relay in [relay for relay in self._hurried if self._due_at[relay] != inf]:
+                    self._hurried.remove(relay)
+                    self._due_at[relay] = now
                 if due := [relay for relay, due_at in self._due_at.items() if due_at <= now]:
                     tasks = [group.create_task(self._poll(relay)) for relay in due]
                     done, late = await asyncio.wait(tasks, timeout=GRACE_S)
@@ -49,7 +62,14 @@ class Polling:
                     for task in late:
                         task.add_done_callback(self._publish_late)
                 next_at = min(*self._due_at.values(), self._clock.monotonic() + 1.0)
-                await self._clock.sleep(max(0.0, next_at - self._clock.monotonic()))
+                await self._sleep(max(0.0, next_at - self._clock.monotonic()))
+
+    async def _sleep(self, seconds: float) -> None:
+        """For so long, or until a relay is in a hurry."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _poll(self, relay: Relay) -> Reply | None:
         self._due_at[relay] = inf
@@ -59,6 +79,8 @@ class Polling:
             log.exception("%s: the poll failed in a way that is a fault of this software", relay.position)
             status = None
         self._due_at[relay] = self._next(relay)
+        if relay in self._hurried:
+            asyncio.get_running_loop().call_later(HURRIED_GAP_S, self._wake.set)
         return Reply(relay, status, self._clock.now()) if status is not None and self._clock.known else None
 
     def _next(self, relay: Relay) -> float:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -13,6 +14,7 @@ from services.core.config.hardware import RelayDevice
 from services.relay_bridge import holds
 from services.relay_bridge.contact import Contact
 from services.relay_bridge.driver import RelayDriver
+from services.relay_bridge.energy import Counted, count
 from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent, NotCarriedOut
 from services.relay_bridge.lane import Lane
 from services.relay_bridge.status import Status, word
@@ -45,6 +47,7 @@ class Relay:
     ) -> None:
         self.position = position
         self.device = device
+        """With the address where it answers."""
         self.rules = rules
         self.memory = holds.Memory()
         self.contact = Contact(jitter)
@@ -61,6 +64,7 @@ class Relay:
         self._boot_state_checked = False
         self._setting = False
         self._set_ended_at = float("-inf")
+        self._energy: Counted | None = None
         self._failed: holds.Order | None = None
         self._failures = 0
         self._retry_at = 0.0
@@ -98,6 +102,7 @@ class Relay:
             self._lost_touch(error, unknown=False)
             return None
         self._answered()
+        status = self._with_energy_counted(status)
         # What was asked before a command was carried out may be about the time before it.
         if not self._setting and asked_at > self._set_ended_at:
             before = self.fault
@@ -165,6 +170,13 @@ class Relay:
             if changed:
                 log.info("%s (%s): state after a power cut set to %s", self.position, self.device.address, word(self.rules.safe))
         self._boot_state_checked = True
+
+    def _with_energy_counted(self, status: Status) -> Status:
+        if status.energy_wh is None:
+            return status
+        # In a simulation energy flows as fast as station time.
+        self._energy = count(self._energy, status.energy_wh, self._clock.monotonic() * self._clock.speed)
+        return replace(status, energy_wh=self._energy.total_wh)
 
     def _answered(self) -> None:
         if self.contact.answered():

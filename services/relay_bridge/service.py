@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import logging
+from functools import partial
 
-from services.bus.client import Bus, Received
+from services.bus.client import Received
 from services.bus.contract import RELAY_COMMAND
 from services.bus.messages.devices import RelayCommand
 from services.bus.runtime import Context
 from services.core.config.hardware import RelayDevice
-from services.core.config.load import ConfigError, Problem
 from services.core.positions import SAFE_RELAY_STATE, Position
 from services.relay_bridge.announce import Announcer
 from services.relay_bridge.holds import DEVICE_TIMER_S, Rules
+from services.relay_bridge.making import ListenTo, Maker
 from services.relay_bridge.polling import Polling
-from services.relay_bridge.registry import connect
 from services.relay_bridge.relay import Relay
 
 LET_GO_S = 2.0
@@ -24,12 +24,15 @@ log = logging.getLogger(__name__)
 
 
 async def run(context: Context, *, device_timer_s: float = DEVICE_TIMER_S) -> None:
-    """Serve every relay of the station until cancelled. Raises ConfigError for an unknown driver or an unusable address."""
+    """Serve every relay of the station until cancelled. Raises ConfigError for an unknown driver, address or secret."""
     bus = context.bus("relay_bridge")
     announcer = Announcer(bus, context.clock)
+    makers = {name: Maker(name, device, context, bus) for name, device in context.station.positions.relays().items()}
     relays = {
-        name: _relay(name, device, device_timer_s, context, bus, announcer) for name, device in context.station.positions.relays().items()
+        name: makers[name].relay(_rules(name, device, device_timer_s), announcer)
+        for name, device in context.station.positions.relays().items()
     }
+    listeners = [(relays[name], listen) for name, maker in makers.items() if (listen := maker.listen) is not None]
 
     def command(received: Received[RelayCommand]) -> None:
         position = received.params["position"]
@@ -46,7 +49,10 @@ async def run(context: Context, *, device_timer_s: float = DEVICE_TIMER_S) -> No
                 async with asyncio.TaskGroup() as group:
                     for relay in relays.values():
                         group.create_task(_keep(relay), name=f"{relay.position}: keeper")
-                    group.create_task(Polling(list(relays.values()), bus, context.clock).run(), name="relay_bridge: polling")
+                    polling = Polling(list(relays.values()), bus, context.clock)
+                    group.create_task(polling.run(), name="relay_bridge: polling")
+                    for relay, listen in listeners:
+                        group.create_task(_listen(relay, listen, polling), name=f"{relay.position}: listening")
             finally:
                 # Stopped on purpose, nobody renews any more: better now than when the devices' timers run out.
                 with contextlib.suppress(TimeoutError):
@@ -55,6 +61,10 @@ async def run(context: Context, *, device_timer_s: float = DEVICE_TIMER_S) -> No
     finally:
         for relay in relays.values():
             relay.close()
+
+
+def _rules(name: str, device: RelayDevice, device_timer_s: float) -> Rules:
+    return Rules(SAFE_RELAY_STATE[Position(name)], device_timer_s if device.deadman == "device" else None)
 
 
 async def _keep(relay: Relay) -> None:
@@ -67,13 +77,11 @@ async def _keep(relay: Relay) -> None:
             await asyncio.sleep(1.0)
 
 
-def _relay(name: str, device: RelayDevice, device_timer_s: float, context: Context, bus: Bus, announcer: Announcer) -> Relay:
-    def complain(message: str, remedy: str, field: str | None, value: str | None) -> None:
-        bus.report(f"{name} ({device.address}): {message}", field=field and f"{name}.{field}", value=value, remedy=remedy)
-
-    try:
-        driver = connect(device, context.clock.monotonic)
-    except ValueError as error:
-        raise ConfigError([Problem(None, f"positions.{name}", "", str(error))]) from None
-    rules = Rules(SAFE_RELAY_STATE[Position(name)], device_timer_s)
-    return Relay(name, device, driver, rules, clock=context.clock, jitter=context.random, complain=complain, changed=announcer.announce)
+async def _listen(relay: Relay, listen: ListenTo, polling: Polling) -> None:
+    while True:
+        try:
+            await listen(lambda: relay.device, partial(polling.hurry, relay))
+        except Exception:
+            # Polls go on, so that nothing is lost but speed.
+            log.exception("%s: listening failed and starts again", relay.position)
+            await asyncio.sleep(10.0)

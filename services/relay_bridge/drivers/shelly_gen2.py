@@ -5,27 +5,55 @@ Reference: https://shelly-api-docs.shelly.cloud/gen2/ComponentsAndServices/Switc
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from services.core.config.hardware import RelayDevice
-from services.relay_bridge.drivers.shelly_reply import RunningTimer, parse_initial_state, parse_status
+from services.relay_bridge.drivers.shelly_http import identify
+from services.relay_bridge.drivers.shelly_reply import Reply, RunningTimer, parse_initial_state, parse_status
 from services.relay_bridge.drivers.shelly_rpc import RpcSession
 from services.relay_bridge.errors import DeviceRefused, DeviceSilent, NotCarriedOut
 from services.relay_bridge.status import Status, discrepancy, word
 
+__all__ = ["RpcSwitch", "Session", "ShellyGen2", "connect", "identify", "listen"]
 
-def connect(device: RelayDevice, monotonic: Callable[[], float]) -> "ShellyGen2":
+
+def connect(device: RelayDevice, monotonic: Callable[[], float], password: str | None = None) -> "ShellyGen2":
     """The driver for `device`. Raises ValueError for an unusable address."""
-    return ShellyGen2(device.address, device.channel, device.timeout_s, monotonic)
+    return ShellyGen2(device.address, device.channel, device.timeout_s, monotonic, password)
 
 
-class ShellyGen2:
-    """One channel of one Shelly. Commands and polls have a connection each, so that neither waits for the other."""
+async def listen(device: Callable[[], RelayDevice], password: str | None, changed: Callable[[], None]) -> None:
+    """Call `changed` whenever the device tells that its output moved, until cancelled; see shelly_push."""
+    from services.relay_bridge.drivers.shelly_push import listen as listen_to  # noqa: PLC0415 - a library that only push needs
 
-    def __init__(self, address: str, channel: int, timeout_s: float, monotonic: Callable[[], float]) -> None:
+    await listen_to(device, password, changed)
+
+
+_polls: "WeakValueDictionary[tuple[str, float, str | None], RpcSession]" = WeakValueDictionary()
+"""The channels of one device are polled over one connection: it has six in all, and the app wants some."""
+
+
+class Session(Protocol):
+    """Whatever carries JSON-RPC to the device, for one thread at a time."""
+
+    def call(self, method: str, **params: object) -> Reply:
+        """The result of `method`. Raises DeviceSilent, DeviceRefused or BadReply."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class RpcSwitch:
+    """One channel of one Shelly, over a session for its commands and one for its polls."""
+
+    def __init__(self, channel: int, monotonic: Callable[[], float], commands: Session, polls: Session) -> None:
         self._channel = channel
         self._monotonic = monotonic
-        self._commands = RpcSession(address, timeout_s)
-        self._polls = RpcSession(address, timeout_s)
+        self._commands = commands
+        self._polls = polls
         self._first_seen: tuple[RunningTimer, float] | None = None
 
     def status(self) -> Status:
@@ -63,7 +91,7 @@ class ShellyGen2:
     def _initial_state(self) -> str:
         return parse_initial_state(self._polls.call("Switch.GetConfig", id=self._channel))
 
-    def _read(self, session: RpcSession) -> Status:
+    def _read(self, session: Session) -> Status:
         status, timer = parse_status(session.call("Switch.GetStatus", id=self._channel))
         if timer is None:
             return status
@@ -73,3 +101,12 @@ class ShellyGen2:
         if seen is None or seen[0] != timer:
             self._first_seen = seen = (timer, now)
         return replace(status, timer_s=max(0.0, timer.duration_s - (now - seen[1])))
+
+
+class ShellyGen2(RpcSwitch):
+    """Over HTTP. Commands and polls have a connection each, so that neither waits for the other."""
+
+    def __init__(self, address: str, channel: int, timeout_s: float, monotonic: Callable[[], float], password: str | None = None) -> None:
+        key = (address, timeout_s, password)
+        polls = _polls.get(key) or _polls.setdefault(key, RpcSession(address, timeout_s, password))
+        super().__init__(channel, monotonic, RpcSession(address, timeout_s, password), polls)

@@ -1,14 +1,12 @@
 """Strict reading of what a Shelly of the second generation or later answers. Pure."""
 
-import json
 from dataclasses import dataclass
-from math import isfinite
-from typing import NoReturn
 
+from services.relay_bridge.drivers.shelly_json import Reply, number, parse_object, section
 from services.relay_bridge.errors import BadReply, DeviceRefused
 from services.relay_bridge.status import Status
 
-Reply = dict[str, object]
+__all__ = ["Reply", "RunningTimer", "moved", "parse_frame", "parse_initial_state", "parse_status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +20,7 @@ class RunningTimer:
 
 def parse_frame(body: bytes, request_id: int) -> Reply:
     """The result in a JSON-RPC response frame. Raises BadReply, or DeviceRefused for an error frame."""
-    try:
-        frame = json.loads(body, parse_constant=_refuse_constant)
-    except ValueError as error:  # not JSON, not UTF-8, or NaN and the like
-        raise BadReply("body", body[:60], f"JSON ({error})") from None
-    except RecursionError:
-        raise BadReply("body", body[:60], "JSON") from None
-    if not isinstance(frame, dict):
-        raise BadReply("body", frame, "a JSON object")
+    frame = parse_object(body)
     # A reply to an earlier request, left over on the connection, must not pass for this one's.
     if frame.get("id") != request_id:
         raise BadReply("id", frame.get("id"), str(request_id))
@@ -49,11 +40,11 @@ def parse_status(result: Reply) -> tuple[Status, RunningTimer | None]:
     timer = _timer(result)
     status = Status(
         on=output,
-        power_w=_number(result, "apower", -20_000, 20_000),
-        voltage_v=_number(result, "voltage", 0, 500),
-        current_a=_number(result, "current", -100, 100),
-        energy_wh=_number(_object(result, "aenergy"), "total", 0, 1e10, "aenergy."),
-        temperature_c=_number(_object(result, "temperature"), "tC", -60, 200, "temperature."),
+        power_w=number(result, "apower", -20_000, 20_000),
+        voltage_v=number(result, "voltage", 0, 500),
+        current_a=number(result, "current", -100, 100),
+        energy_wh=number(section(result, "aenergy"), "total", 0, 1e10, "aenergy."),
+        temperature_c=number(section(result, "temperature"), "tC", -60, 200, "temperature."),
         timer_s=timer.duration_s if timer else None,
     )
     return status, timer
@@ -68,8 +59,8 @@ def parse_initial_state(result: Reply) -> str:
 
 
 def _timer(result: Reply) -> RunningTimer | None:
-    started_at = _number(result, "timer_started_at", 0, 1e11)
-    duration_s = _number(result, "timer_duration", 0, 1e7)
+    started_at = number(result, "timer_started_at", 0, 1e11)
+    duration_s = number(result, "timer_duration", 0, 1e7)
     if started_at is None and duration_s is None:
         return None
     if started_at is None:
@@ -79,24 +70,10 @@ def _timer(result: Reply) -> RunningTimer | None:
     return RunningTimer(started_at, duration_s)
 
 
-def _number(reply: Reply, name: str, low: float, high: float, prefix: str = "") -> float | None:
-    value = reply.get(name)
-    if value is None:
-        return None
-    # A bool is an int to Python, and 1e999 is read as infinity.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
-        raise BadReply(prefix + name, value, f"a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def _object(reply: Reply, name: str) -> Reply:
-    value = reply.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadReply(name, value, "a JSON object")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+def moved(frame: Reply, channel: int) -> bool:
+    """Whether a frame from the WebSocket is a NotifyStatus that tells the output of `channel`. Of metering alone it says False."""
+    params = frame.get("params")
+    if frame.get("method") != "NotifyStatus" or not isinstance(params, dict):
+        return False
+    switch = params.get(f"switch:{channel}")
+    return isinstance(switch, dict) and "output" in switch

@@ -83,19 +83,27 @@ def _agrees(found: object, wanted: object) -> bool:
 @asynccontextmanager
 async def house(broker: TestBroker, var: Path, *, timeout_s: float = TIMEOUT_S) -> AsyncIterator[House]:
     """The devices and the client, without a bridge."""
-    async with shelly(on=True, name="p1") as p1, shelly(on=False, name="p2") as p2:
-        text = {
-            "station": "demo",
-            "timezone": "Europe/Paris",
-            "broker": {"host": broker.host, "port": broker.port, "start": False},
-            "positions": {"p1": p1.configured(timeout_s).model_dump(), "p2": p2.configured(timeout_s).model_dump()},
-            "transfer_switch": {"priority": "grid"},
-            "battery": {"driver": "simulated", "address": "http://127.0.0.1:9", "capacity_wh": 1152, "inverter_w": 1800, "charge_w": 700},
-        }
-        file = var / "station.yaml"
-        file.write_text(yaml.safe_dump(text), encoding="utf-8")
-        with PlainClient(broker.host, broker.port) as plain:
-            yield House(p1, p2, plain, parse_station(file.read_text(encoding="utf-8")), var)
+    async with shelly(on=True, name="p1") as p1, shelly(on=False, name="p2") as p2, house_of(p1, p2, broker, var, timeout_s) as served:
+        yield served
+
+
+@asynccontextmanager
+async def house_of(
+    p1: Any, p2: Any, broker: TestBroker, var: Path, timeout_s: float = TIMEOUT_S, **configured: Any
+) -> AsyncIterator[House]:
+    """The same with other devices than Shellys, that look like `Emulated`, and perhaps more in their configuration."""
+    text = {
+        "station": "demo",
+        "timezone": "Europe/Paris",
+        "broker": {"host": broker.host, "port": broker.port, "start": False},
+        "positions": {name: p.configured(timeout_s).model_dump() | configured for name, p in (("p1", p1), ("p2", p2))},
+        "transfer_switch": {"priority": "grid"},
+        "battery": {"driver": "simulated", "address": "http://127.0.0.1:9", "capacity_wh": 1152, "inverter_w": 1800, "charge_w": 700},
+    }
+    file = var / "station.yaml"
+    file.write_text(yaml.safe_dump(text), encoding="utf-8")
+    with PlainClient(broker.host, broker.port) as plain:
+        yield House(p1, p2, plain, parse_station(file.read_text(encoding="utf-8")), var)
 
 
 @asynccontextmanager

@@ -13,6 +13,12 @@ class StationSilent(StationError):
     remedy = "check the power station's power, the way to it, and battery.address in the configuration"
 
 
+class NoBluetooth(StationError):
+    """Nobody could be heard at all: this machine's own Bluetooth is missing or switched off."""
+
+    remedy = "plug in or switch on the adapter and start bluetoothd; in a container, mount /run/dbus"
+
+
 class StationRefused(StationError):
     """It answered, and the answer is an error."""
 

@@ -5,7 +5,11 @@ from importlib import import_module
 from services.bluetti_bridge.driver import PowerStationDriver
 from services.core.config.hardware import PowerStation
 
-DRIVERS = {"simulated": "services.bluetti_bridge.drivers.simulated"}
+DRIVERS = {
+    "bluetti_ble": "services.bluetti_bridge.drivers.bluetti_ble",
+    "bluetti_encrypted": "services.bluetti_bridge.drivers.bluetti_encrypted",
+    "simulated": "services.bluetti_bridge.drivers.simulated",
+}
 """Modules with a `connect(station)`, imported only when used: a driver may need a library of its own."""
 
 

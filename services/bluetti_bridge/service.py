@@ -1,15 +1,16 @@
 """The power station's bridge: polls it and publishes what it says."""
 
 import asyncio
-import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
+from services.bluetti_bridge.availability import Availability
 from services.bluetti_bridge.driver import PowerStationDriver, Reply
 from services.bluetti_bridge.errors import BadReply, StationError
+from services.bluetti_bridge.pacing import Pace
 from services.bluetti_bridge.registry import connect
 from services.bus.client import Bus
-from services.bus.contract import BATTERY_READING, POSITION_READING
+from services.bus.contract import BATTERY_LINK, BATTERY_READING, POSITION_READING
 from services.bus.messages.devices import BatteryReadingMessage, PositionReading
 from services.bus.runtime import Context
 from services.core.config.hardware import StationSensor
@@ -17,11 +18,15 @@ from services.core.config.load import ConfigError, Problem
 from services.core.config.station import Station
 from services.core.positions import Position
 
-LONGEST_WAIT_S = 10.0
-
 
 async def run(context: Context) -> None:
-    """Poll the power station until cancelled. Raises ConfigError for an unknown driver or an unusable address."""
+    """Poll the power station until cancelled. Raises ConfigError for an unknown driver or an unusable address.
+
+    One without a data link is left alone: the controller observes it, and the meters at its ports are others' work.
+    """
+    if not context.station.battery.has_data_link:
+        async with context.bus("bluetti_bridge"):
+            await asyncio.Event().wait()
     try:
         driver = connect(context.station.battery)
     except ValueError as error:
@@ -39,24 +44,40 @@ async def run(context: Context) -> None:
 async def _poll(context: Context, bus: Bus, driver: PowerStationDriver, executor: ThreadPoolExecutor) -> None:
     battery, clock = context.station.battery, context.clock
     loop = asyncio.get_running_loop()
-    failures = 0
-    due_at = clock.monotonic()
+    pace = Pace(battery.poll_s, driver.manners, context.random)
+    link = Availability(f"{battery.driver} {battery.address}", battery.silent_after_s, clock.monotonic())
     while True:
+        pace.began(clock.monotonic())
         try:
             reply = await loop.run_in_executor(executor, driver.read)
         except StationError as error:
-            failures += 1
+            link.failed(str(error), clock.now() if clock.known else None)
             _report(bus, battery.address, error)
-            bus.health(f"the power station at {battery.address} cannot be read")
         else:
-            failures = 0
+            link.answered(clock.monotonic(), reply.rssi_dbm)
             for refused in reply.refused:
                 _report(bus, battery.address, refused)
             bus.health(f"the power station's {reply.refused[0].field} cannot be believed" if reply.refused else None)
             if clock.known:
                 publish(bus, context, reply)
-        due_at = max(due_at, clock.monotonic() - battery.poll_s) + wait_s(battery.poll_s, failures, context.random)
-        await clock.sleep(max(0.0, due_at - clock.monotonic()))
+        _tell(context, bus, link)
+        next_at = pace.next_at(clock.monotonic(), link.failures)
+        if clock.monotonic() < link.silent_at < next_at:
+            await clock.sleep(link.silent_at - clock.monotonic())
+            _tell(context, bus, link)
+        await clock.sleep(max(0.0, next_at - clock.monotonic()))
+
+
+def _tell(context: Context, bus: Bus, link: Availability) -> None:
+    """Tell the bus how well the power station can be reached."""
+    clock, battery = context.clock, context.station.battery
+    now = clock.monotonic()
+    if link.silent(now):
+        bus.health(f"the power station at {battery.address} has been silent for more than {battery.silent_after_s:g} s")
+    elif link.failures:
+        bus.health(f"the power station at {battery.address} cannot be read")
+    if clock.known and (message := link.message(now, clock.now())) is not None:
+        bus.publish(BATTERY_LINK, message)
 
 
 def publish(bus: Bus, context: Context, reply: Reply) -> None:
@@ -75,13 +96,6 @@ def measured_positions(station: Station) -> list[Position]:
     """The positions that the power station measures itself."""
     sensors = {Position.P3: station.positions.p3, Position.P4: station.positions.p4}
     return [position for position, sensor in sensors.items() if isinstance(sensor, StationSensor)]
-
-
-def wait_s(poll_s: float, failures: int, jitter: random.Random) -> float:
-    """Real seconds until the next poll: doubling with each failure after the first, and never in step with other clients."""
-    if failures < 2:
-        return poll_s
-    return max(poll_s, min(LONGEST_WAIT_S, poll_s * 2.0 ** min(failures - 1, 10)) * jitter.uniform(0.5, 1.0))
 
 
 def _report(bus: Bus, address: str, error: StationError) -> None:

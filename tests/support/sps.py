@@ -30,7 +30,9 @@ def station_file(folder: Path, **changes: dict[str, Any]) -> Path:
     station["recorder"] = {"api": {"port": api}}
     station["positions"]["p1"]["address"] = f"http://127.0.0.1:{p1}"
     station["positions"]["p2"]["address"] = f"http://127.0.0.1:{p2}"
-    station["battery"]["address"] = f"http://127.0.0.1:{battery}"
+    station["battery"] |= {"driver": "simulated", "address": f"http://127.0.0.1:{battery}"}
+    station["positions"]["p4"] = {"sensor": "station"}
+    station.get("simulation", {}).pop("port_address", None)
     for section, values in changes.items():
         station.setdefault(section, {}).update(values)
     file = folder / "station.yaml"

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from services.bluetti_bridge.driver import Reply
+from services.bluetti_bridge.driver import Manners, Reply
 from services.bluetti_bridge.errors import BadReply, StationRefused, StationSilent
 from services.core.config.hardware import PowerStation
 from services.core.readings import BatteryReading
@@ -26,6 +26,8 @@ def connect(station: PowerStation) -> "Simulated":
 
 class Simulated:
     """One kept-alive connection. A read takes at most `timeout_s` to connect, as long until the first byte, and as long for the rest."""
+
+    manners = Manners()
 
     def __init__(self, address: str, timeout_s: float) -> None:
         parts = urlsplit(address)

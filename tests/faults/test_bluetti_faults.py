@@ -1,0 +1,120 @@
+"""A power station that misbehaves over Bluetooth, in an event or a thousand times: the load keeps its source, the bridge leaks nothing."""
+
+import asyncio
+import gc
+import os
+import threading
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from services.bluetti_bridge.drivers.bluetti_ble import BluettiBle, connect
+from services.bluetti_bridge.errors import StationError
+from services.simulator.devices.bluetti import BluettiFaults
+from tests.support.bluetti import emulated_bluetti
+from tests.support.ports import free_ports
+from tests.support.sps import sps_run, station_file, wait_for
+
+FAILURES = 1000
+WARM_UP = 60
+KINDS = (
+    BluettiFaults(silent=True),
+    BluettiFaults(absent=True),
+    BluettiFaults(bad_crc=True),
+    BluettiFaults(half=True),
+    BluettiFaults(failure=True),
+)
+MOST_GROWTH_MIB = 12.0
+
+
+def fail_often(driver: BluettiBle, times: int) -> int:
+    """How often reading failed."""
+    failed = 0
+    for _ in range(times):
+        try:
+            driver.read()
+        except StationError:
+            failed += 1
+    return failed
+
+
+async def all_fail(drivers: list[BluettiBle], times: int) -> int:
+    """How often reading failed, all at the same time."""
+    return sum(await asyncio.gather(*(asyncio.to_thread(fail_often, driver, times) for driver in drivers)))
+
+
+def held() -> tuple[int, int]:
+    return threading.active_count(), len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
+
+
+@pytest.mark.timeout(300)
+async def test_a_thousand_failures_leave_no_task_thread_connection_or_memory_behind() -> None:
+    process = psutil.Process()
+    async with AsyncExitStack() as stack:
+        stations = [await stack.enter_async_context(emulated_bluetti()) for _ in KINDS]
+        # Enough for the emulated air, which carries a reading in a tenth of that.
+        drivers = [connect(station.station(timeout_s=0.3)) for station in stations]
+        for driver in drivers:
+            stack.push_async_callback(asyncio.to_thread, driver.close)
+        for station, faults in zip(stations, KINDS, strict=True):
+            await station.device.suffer(faults)
+        await all_fail(drivers, WARM_UP // len(KINDS))
+        gc.collect()
+        before, memory, tasks = held(), process.memory_info().rss, len(asyncio.all_tasks())
+        failed = await all_fail(drivers, FAILURES // len(KINDS))
+        gc.collect()
+        grown_mib = (process.memory_info().rss - memory) / 2**20
+        assert failed == FAILURES
+        assert len(asyncio.all_tasks()) <= tasks + 1
+        assert max(now - then for now, then in zip(held(), before, strict=True)) <= 1
+        assert grown_mib < MOST_GROWTH_MIB
+        for station in stations:
+            assert station.air.adapters == 0
+            await station.device.suffer(BluettiFaults())
+        for driver in drivers:
+            assert (await asyncio.to_thread(driver.read)).reading.soc_pct == 71
+
+
+@pytest.mark.parametrize(
+    "fault", [{"refuse": True}, {"silent": True}, {"nonsense": True}, {"half": True}], ids=lambda fault: next(iter(fault))
+)
+def test_in_an_event_the_load_goes_back_to_the_grid_and_the_bridge_recovers_by_itself(tmp_path: Path, fault: dict[str, bool]) -> None:
+    hci, port = free_ports(2)
+    controls = f"http://127.0.0.1:{port}"
+    file = station_file(
+        tmp_path,
+        battery={
+            "driver": "bluetti_ble",
+            "address": f"hci:tcp:127.0.0.1:{hci}/AC1802237000123456",
+            "poll_s": 1,
+            "timeout_s": 2,
+            "connections_per_hour": 7200,
+        },
+        simulation={"speed": 1, "seed_days": 0, "port_address": controls},
+        limits={"dwell_s": 0},
+    )
+    with sps_run(file, tmp_path / "var") as running:
+
+        def ask(what: str) -> Any:
+            answer = requests.get(what, timeout=5)
+            return answer.json() if answer.ok else {}
+
+        def degraded() -> bool:
+            rows = ask(
+                f"{running.recorder}/api/states?topic=service/bluetti_bridge/status&start=2020-01-01T00:00:00Z&end=2100-01-01T00:00:00Z"
+            )
+            return bool(rows) and rows[-1]["payload"]["health"] == "degraded"
+
+        requests.post(f"{controls}/soc", json={"pct": 80}, timeout=5)
+        assert running.sps("event", "schedule", "now", "--duration", "PT1H", "--id", "e1").returncode == 0
+        wait_for(lambda: not running.relay_is_on("p1"), within_s=30, what="P1 opens")
+        requests.post(f"{controls}/fault", json={"device": "station", **fault}, timeout=5)
+        wait_for(degraded, within_s=8, what="the bridge says so")
+        wait_for(lambda: running.relay_is_on("p1"), within_s=40, what="P1 closes")
+        requests.post(f"{controls}/fault", json={"device": "station"}, timeout=5)
+        wait_for(lambda: not degraded(), within_s=60, what="the bridge recovers by itself")
+        assert ask(f"{controls}/house")["unserved_s"] <= 1.0

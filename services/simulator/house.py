@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from services.bus.clock import Clock
 from services.core.config.station import Station
+from services.simulator.devices.ina260 import Direct
 from services.simulator.devices.wire import Measured
 from services.simulator.plant import Flows, PlantInputs, PlantParameters, PlantState, step, stored_at
 from services.simulator.sun import Panel
@@ -21,6 +22,8 @@ class Contacts(NamedTuple):
     p2: bool = False
     p3: bool = True
     """The power station's AC output, by its own button."""
+    p3_relay: bool = True
+    """The relay behind that output; closed where there is none."""
 
 
 class House:
@@ -96,11 +99,12 @@ class House:
         self._state = self._state._replace(stored_wh=stored_at(self.parameters, soc_pct))
 
     def _inputs(self, at: datetime) -> PlantInputs:
-        return PlantInputs(*self._contacts, self._trace.load_w(at), self._panel.pv_w(at), self._grid_ok)
+        p1, p2, p3, p3_relay = self._contacts
+        return PlantInputs(p1, p2, p3, self._trace.load_w(at), self._panel.pv_w(at), self._grid_ok, p3_relay)
 
 
 class HouseWire:
-    """The line of P1 or P2, on the grid side of the house."""
+    """The line of P1 or P2, on the grid side of the house, or of P3, behind the power station's AC output."""
 
     def __init__(self, house: House, position: str) -> None:
         self._house = house
@@ -108,10 +112,29 @@ class HouseWire:
 
     def close(self, closed: bool) -> None:
         """See Wire."""
-        self._house.switch(**{self._position: closed})
+        self._house.switch(**{"p3_relay" if self._position == "p3" else self._position: closed})
 
     def measure(self) -> Measured:
         """See Wire."""
         flows, state = self._house.flows(), self._house.state
+        if self._position == "p3":
+            return Measured(flows.p3_w, state.p3_wh, flows.p3_v)
         power_w, energy_wh = {"p1": (flows.p1_w, state.p1_wh), "p2": (flows.p2_w, state.p2_wh)}[self._position]
         return Measured(power_w, energy_wh, flows.grid_v)
+
+
+PANEL_V = 24.0
+"""Assumed: the panel's voltage in daylight, whatever flows."""
+
+
+class HousePanel:
+    """The direct-current line of P4, as a chip in it sees it."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def __call__(self) -> Direct:
+        """Voltage and current now."""
+        if self._house.inputs().pv_w <= 0.0:
+            return Direct(0.0, 0.0)
+        return Direct(PANEL_V, self._house.flows().p4_w / PANEL_V)

@@ -35,10 +35,13 @@ class Response:
     body: bytes
     content_type: str = "application/json"
     cut: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 """None: never answer."""
+Upgrade = Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Takes over a connection whose client asked for another protocol; it closes after."""
 
 
 def json_response(value: object, status: int = HTTPStatus.OK) -> Response:
@@ -57,8 +60,9 @@ class BadRequest(ValueError):
 class HttpServer:
     """Listens on one address and asks `handler`."""
 
-    def __init__(self, handler: Handler, host: str, port: int) -> None:
+    def __init__(self, handler: Handler, host: str, port: int, *, upgrade: Upgrade | None = None) -> None:
         self._handler = handler
+        self._upgrade = upgrade
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
@@ -116,6 +120,9 @@ class HttpServer:
                 return
             if request is None:
                 return
+            if self._upgrade is not None and "upgrade" in request.headers:
+                await self._upgrade(request, reader, writer)
+                return
             response = await self._handler(request)
             if response is None:
                 # Until the client gives up.
@@ -161,8 +168,9 @@ def _encode(response: Response, *, keep: bool) -> bytes:
     phrase = ""
     with contextlib.suppress(ValueError):
         phrase = HTTPStatus(response.status).phrase
+    further = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (
-        f"HTTP/1.1 {response.status} {phrase}\r\nContent-Type: {response.content_type}\r\n"
+        f"HTTP/1.1 {response.status} {phrase}\r\nContent-Type: {response.content_type}\r\n{further}"
         f"Content-Length: {len(response.body)}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
     )
     return head.encode() + response.body

@@ -128,6 +128,8 @@ class PlantInputs(NamedTuple):
     pv_w: float
     """What the panel could give."""
     grid_ok: bool = True
+    p3_closed: bool = True
+    """The relay at P3, between the AC output and the transfer switch; True where there is none."""
 
 
 class Flows(NamedTuple):
@@ -180,7 +182,7 @@ def _switch(parameters: PlantParameters, state: PlantState, inputs: PlantInputs)
     tripped = state.tripped and inputs.p3_on
     empty = state.empty and state.stored_wh < _restart_wh(parameters)
     inverter = inputs.p3_on and not tripped and not empty
-    live = (inputs.p1_on and inputs.grid_ok, inverter)
+    live = (inputs.p1_on and inputs.grid_ok, inverter and inputs.p3_closed)
     source = state.source
     return_in_s = state.return_in_s
     if source == parameters.ats_prefers:
@@ -194,9 +196,13 @@ def _switch(parameters: PlantParameters, state: PlantState, inputs: PlantInputs)
     if moves:
         source = 1 - source
         return_in_s = None
-    if inverter and source == Source.INVERTER and inputs.load_w > parameters.inverter_w * parameters.overload:
+    if live[1] and source == Source.INVERTER and inputs.load_w > parameters.inverter_w * parameters.overload:
         return _switch(parameters, state._replace(tripped=True), inputs)
-    if inverter and state.stored_wh <= 0.0 and _net_w(parameters, inputs, inputs.load_w if source == Source.INVERTER else 0.0) < 0.0:
+    if (
+        inverter
+        and state.stored_wh <= 0.0
+        and _net_w(parameters, inputs, inputs.load_w if source == Source.INVERTER and live[1] else 0.0) < 0.0
+    ):
         return _switch(parameters, state._replace(empty=True), inputs)
     if moves:
         gap_s, transfers = parameters.ats_gap_s, state.transfers + 1
@@ -222,7 +228,7 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
     """Constant flows for up to `left_s`, cut short where something changes; with the seconds done."""
     (stored_wh, source, gap_left_s, return_in_s, tripped, empty,
      p1_wh, p2_wh, p3_wh, p4_wh, load_wh, losses_wh, unserved_wh, unserved_s, transfers) = state  # fmt: skip
-    p1_on, p2_on, p3_on, wanted_w, p4_w, grid_ok = inputs
+    p1_on, p2_on, p3_on, wanted_w, p4_w, grid_ok, p3_closed = inputs
     inverter = p3_on and not tripped and not empty
     efficiency, capacity_wh = parameters.charge_efficiency, parameters.capacity_wh
 
@@ -233,7 +239,7 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
     if gap_left_s > 0.0:
         done_s = min(done_s, gap_left_s)
     elif source == Source.INVERTER:
-        p3_w = wanted_w if inverter else 0.0
+        p3_w = wanted_w if inverter and p3_closed else 0.0
     elif p1_on and grid_ok:
         p1_w = wanted_w
     if p2_on and grid_ok:

@@ -1,18 +1,23 @@
 """The house with its devices on their ports: everything but the bus."""
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from services.bus.clock import utc_now
-from services.core.config.hardware import RelayDevice
+from services.core.config.hardware import Ina260Sensor, RelayDevice
 from services.core.config.station import Station
 from services.core.positions import SAFE_RELAY_STATE, Position
+from services.simulator.devices.bluetti_port import SCHEME, BluettiPort
 from services.simulator.devices.faults import Faults
-from services.simulator.devices.shelly_gen2 import ShellyGen2
+from services.simulator.devices.ina260 import Ina260Chip
+from services.simulator.devices.ina260_port import CHIP_FAULTS, Ina260Port
+from services.simulator.devices.relay_kinds import RelayEmulator, emulator, url_of
 from services.simulator.devices.shelly_switch import SavedSwitch, Switch, SwitchConfig
 from services.simulator.devices.station_port import StationPort
-from services.simulator.house import Contacts, House, HouseWire
+from services.simulator.house import Contacts, House, HousePanel, HouseWire
 from services.simulator.lease import Lease
 from services.simulator.master_clock import MasterClock
 from services.simulator.plant import PlantParameters, PlantState
@@ -21,6 +26,8 @@ from services.simulator.state import Saved, SavedRate, resume
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATION = "station"
 """The name of the station port among the devices that can have faults."""
+
+NO_PASSWORDS: Mapping[str, str] = MappingProxyType({})
 
 Address = tuple[str, int]
 
@@ -48,14 +55,19 @@ def endpoint(field: str, address: str) -> Address:
 class Rig:
     """A simulated station: its clock, its house and, inside `async with`, its devices. See `Controls` for what its port can do."""
 
-    def __init__(self, station: Station, *, speed: float, lease: Lease, saved: Saved | None = None) -> None:
-        """Raises NotSimulatable for an address that is not loopback."""
+    def __init__(
+        self, station: Station, *, speed: float, lease: Lease, saved: Saved | None = None, passwords: Mapping[str, str] = NO_PASSWORDS
+    ) -> None:
+        """`passwords` by position. Raises NotSimulatable for an address that is not loopback."""
         resumed = resume(saved, utc_now(), speed)
         if saved is None:
             saved = Saved(station_time=resumed.house_since, plant=PlantState.initial(PlantParameters.of(station)).to_dict())
         closed = {position: switch.output for position, switch in saved.relays.items()}
         contacts = Contacts(
-            p1=closed.get("p1", SAFE_RELAY_STATE[Position.P1]), p2=closed.get("p2", SAFE_RELAY_STATE[Position.P2]), p3=saved.ac_output_on
+            p1=closed.get("p1", SAFE_RELAY_STATE[Position.P1]),
+            p2=closed.get("p2", SAFE_RELAY_STATE[Position.P2]),
+            p3=saved.ac_output_on,
+            p3_relay=closed.get("p3", SAFE_RELAY_STATE[Position.P3]),
         )
         self.clock = MasterClock(resumed.rate)
         self.house = House(station, self.clock, saved.plant_state(), since=resumed.house_since, contacts=contacts, grid_ok=saved.grid_ok)
@@ -63,13 +75,18 @@ class Rig:
         self._lease = lease
         relays = station.positions.relays()
         self.switches = {position: _switch(self.house, position, saved.relays.get(position)) for position in relays}
-        self._devices = _devices(station.station, relays, self.switches, powered=saved.grid_ok)
-        self._port_address = endpoint("battery.address", station.battery.address)
+        self._devices = _devices(station.station, relays, self.switches, passwords, powered=saved.grid_ok)
+        self._bluetti = self._bluetti_of(station)
+        self._port_address = endpoint("simulation.port_address" if self._bluetti else "battery.address", station.simulator_address)
         self._port = StationPort(self, host=self._port_address[0], port=self._port_address[1])
+        self._chips = {name: (_bus(name, sensor), _chip(self.house, name, sensor)) for name, sensor in station.positions.ina260s().items()}
 
     async def __aenter__(self) -> Self:
         """Start the devices. Raises PortTaken."""
-        started: dict[Address, ShellyGen2 | StationPort] = {**self._devices, self._port_address: self._port}
+        started: dict[Address, RelayEmulator | StationPort | Ina260Port | BluettiPort] = {**self._devices, self._port_address: self._port}
+        started |= dict(self._chips.values())
+        if self._bluetti is not None:
+            started[self._bluetti.host, self._bluetti.port] = self._bluetti
         for (host, port), device in started.items():
             try:
                 await device.start()
@@ -82,6 +99,10 @@ class Rig:
         """Stop them."""
         for device in self._devices.values():
             await device.stop()
+        for _, chip in self._chips.values():
+            await chip.stop()
+        if self._bluetti is not None:
+            await self._bluetti.stop()
         await self._port.stop()
 
     def saved(self) -> Saved:
@@ -121,7 +142,8 @@ class Rig:
             "grid_ok": inputs.grid_ok,
             "wanted_w": inputs.load_w,
             "available_pv_w": inputs.pv_w,
-            "contacts": self.house.contacts._asdict(),
+            # The relay at P3 is among the relays, where there is one.
+            "contacts": {name: closed for name, closed in self.house.contacts._asdict().items() if name != "p3_relay"},
             "relays": {
                 position: {"output": switch.output, "contact": switch.contact, "timer_left_s": switch.timer_left_s}
                 for position, switch in self.switches.items()
@@ -136,10 +158,18 @@ class Rig:
 
     async def suffer(self, device: str, faults: Faults, *, reboot: bool) -> None:
         """See Controls."""
-        if device == _STATION:
+        if device == _STATION and self._bluetti is not None:
+            await self._bluetti.suffer(faults, reboot=reboot)
+        elif device == _STATION:
             if reboot or faults.welded or faults.wrong_state or faults.refuse:
                 raise ValueError("device: 'station' is no relay and always accepts connections; it can be silent, late or wrong")
             self._port.suffer(faults)
+        elif device in self._chips:
+            if strange := faults.model_dump(exclude_defaults=True).keys() - CHIP_FAULTS:
+                raise ValueError(f"device: {device!r} is a chip on a bus and cannot have {', '.join(sorted(strange))}")
+            await self._chips[device][1].suffer(faults)
+            if reboot:
+                self._chips[device][1].chip.power_on()
         elif device in self.switches:
             self.switches[device].suffer(faults)
             shelly = self._device_at(device)
@@ -147,13 +177,23 @@ class Rig:
             if reboot:
                 await shelly.reboot()
         else:
-            raise ValueError(f"device: {device!r} is none of {', '.join([*self.switches, _STATION])}")
+            raise ValueError(f"device: {device!r} is none of {', '.join([*self.switches, *self._chips, _STATION])}")
 
     async def set_grid(self, *, ok: bool) -> None:
-        """See Controls. The relays are fed from the grid side: they are silent while it is out, and boot when it returns."""
+        """See Controls. Relays are fed from the grid side: they are silent while it is out, and boot when it returns.
+
+        One at P3 is fed by the power station; that it falls silent when the AC output goes off is not simulated.
+        """
         self.house.set_grid(ok)
         for device in self._devices.values():
-            await device.power(ok)
+            if not any(switch is self.switches.get("p3") for switch in device.switches.values()):
+                await device.power(ok)
+
+    def press(self, device: str) -> None:
+        """See Controls."""
+        if device not in self.switches:
+            raise ValueError(f"device: {device!r} is none of {', '.join(self.switches)}")
+        self.switches[device].press()
 
     def set_soc(self, pct: float) -> None:
         """See Controls."""
@@ -167,9 +207,29 @@ class Rig:
         """See Controls."""
         self._lease.renew(seconds)
 
-    def _device_at(self, position: str) -> ShellyGen2:
+    def _bluetti_of(self, station: Station) -> BluettiPort | None:
+        battery = station.battery
+        if not battery.address.startswith(SCHEME):
+            return None
+        try:
+            return BluettiPort(battery.address, battery.model, self.status, lambda on: self.set_ac_output(on=on))
+        except ValueError as error:
+            raise NotSimulatable(str(error)) from None
+
+    def _device_at(self, position: str) -> RelayEmulator:
         switch = self.switches[position]
         return next(device for device in self._devices.values() if switch in device.switches.values())
+
+
+def _bus(position: str, sensor: Ina260Sensor) -> Address:
+    if not sensor.simulated:
+        raise NotSimulatable(f"positions.{position}.bus: {sensor.bus!r}; a simulated chip needs a stand-in such as 'tcp:127.0.0.1:18085'")
+    return endpoint(f"positions.{position}.bus", str(sensor.bus).replace(":", "://", 1))
+
+
+def _chip(house: House, position: str, sensor: Ina260Sensor) -> Ina260Port:
+    host, port = _bus(position, sensor)
+    return Ina260Port(Ina260Chip(HousePanel(house), address=sensor.address), host=host, port=port)
 
 
 def _switch(house: House, position: str, saved: SavedSwitch | None) -> Switch:
@@ -180,13 +240,27 @@ def _switch(house: House, position: str, saved: SavedSwitch | None) -> Switch:
     return switch
 
 
-def _devices(station: str, relays: dict[str, RelayDevice], switches: dict[str, Switch], *, powered: bool) -> dict[Address, ShellyGen2]:
-    """One device an address: two positions may be two channels of one."""
-    channels: dict[Address, dict[int, Switch]] = {}
+def _devices(
+    station: str, relays: dict[str, RelayDevice], switches: dict[str, Switch], passwords: Mapping[str, str], *, powered: bool
+) -> dict[Address, RelayEmulator]:
+    """One device an address: two positions may be two channels of one. Raises NotSimulatable."""
+    positions: dict[Address, list[str]] = {}
     for position, relay in relays.items():
-        where = endpoint(f"positions.{position}.address", relay.address)
-        channels.setdefault(where, {})[relay.channel] = switches[position]
-    return {
-        (host, port): ShellyGen2(f"{station}-{port}", of_device, host=host, port=port, powered=powered)
-        for (host, port), of_device in channels.items()
-    }
+        positions.setdefault(endpoint(f"positions.{position}.address", url_of(relay)), []).append(position)
+    devices: dict[Address, RelayEmulator] = {}
+    for (host, port), here in positions.items():
+        if len({(relays[position].driver, passwords.get(position)) for position in here}) > 1:
+            raise NotSimulatable(f"positions.{here[-1]}: one device at {host}:{port} cannot have two drivers or two passwords")
+        try:
+            devices[host, port] = emulator(
+                relays[here[0]],
+                f"{station}-{port}",
+                {relays[position].channel: switches[position] for position in here},
+                host=host,
+                port=port,
+                powered=powered or "p3" in here,
+                password=passwords.get(here[0]),
+            )
+        except ValueError as error:
+            raise NotSimulatable(f"positions.{here[0]}: {error}") from None
+    return devices

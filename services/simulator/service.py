@@ -11,8 +11,9 @@ from services.bus.clock import utc_now
 from services.bus.contract import CLOCK
 from services.bus.messages.state import ClockMessage
 from services.bus.runtime import Context
+from services.bus.secrets import NoSecret, read_secret
 from services.simulator.lease import Lease
-from services.simulator.rig import Rig
+from services.simulator.rig import NotSimulatable, Rig
 from services.simulator.state import BadState, Saved, load, save
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ async def run(context: Context, *, speed: float | None = None, lease_s: float | 
     """
     state_dir = context.state_dir("simulator")
     lease = Lease(lease_s)
-    rig = Rig(context.station, speed=speed or context.station.simulation.speed, lease=lease, saved=_saved(state_dir))
+    speed = speed or context.station.simulation.speed
+    rig = Rig(context.station, speed=speed, lease=lease, saved=_saved(state_dir), passwords=_passwords(context))
     # One thread, so that the last save waits for one that is under way; a thread at all, because a disk may take its time.
     with ThreadPoolExecutor(max_workers=1) as writer:
         async with rig, replace(context, clock=rig.clock).bus("simulator") as bus:
@@ -37,6 +39,15 @@ async def run(context: Context, *, speed: float | None = None, lease_s: float | 
                 await _live(rig, bus, lease, state_dir, writer)
             finally:
                 writer.submit(save, state_dir, rig.saved()).result()
+
+
+def _passwords(context: Context) -> dict[str, str]:
+    """What the devices are to ask for: the same secrets that the relay bridge answers with. Raises NotSimulatable."""
+    try:
+        relays = context.station.positions.relays().items()
+        return {position: read_secret(device.secret, context.var) for position, device in relays if device.secret is not None}
+    except NoSecret as error:
+        raise NotSimulatable(str(error)) from None
 
 
 async def _live(rig: Rig, bus: Bus, lease: Lease, state_dir: Path, writer: ThreadPoolExecutor) -> None:

@@ -28,6 +28,14 @@ class Faults(BaseModel):
     """A relay that reports the opposite of what its contact does."""
     welded: bool = False
     """A relay whose contact stays closed, whatever it reports."""
+    counter_reset: bool = False
+    """A relay whose energy counter starts at zero again, once, at the moment of this order."""
+    nack: bool = False
+    """A chip on a bus that does not acknowledge its address: OSError 121."""
+    stuck: bool = False
+    """A chip that finishes no more conversions: its registers keep their values."""
+    wrong_identity: bool = False
+    """Another chip of the family answers at the address."""
 
 
 async def spoil(faults: Faults, response: Response) -> Response | None:
@@ -41,5 +49,5 @@ async def spoil(faults: Faults, response: Response) -> Response | None:
     if faults.nonsense:
         return Response(HTTPStatus.OK, b"\xff\xfe<html>not what you asked for", "text/html")
     if faults.half:
-        return Response(response.status, response.body, response.content_type, cut=True)
+        return Response(response.status, response.body, response.content_type, cut=True, headers=response.headers)
     return response

@@ -1,4 +1,4 @@
-"""A Shelly Gen2 with one or more switches, at wire level: JSON-RPC over HTTP.
+"""A Shelly Gen2 with one or more switches, at wire level: JSON-RPC over HTTP and WebSocket.
 
 Frames and error codes: https://shelly-api-docs.shelly.cloud/gen2/General/RPCProtocol and .../CommonErrors. Errors of `POST /rpc` come
 in a frame with HTTP 200; those of `/rpc/<Method>` bare, with HTTP 404 or 500, as the firmware's RPC library does it.
@@ -7,19 +7,23 @@ in a frame with HTTP 200; those of `/rpc/<Method>` bare, with HTTP 404 or 500, a
 import json
 import time
 from collections.abc import Callable
-from hashlib import blake2b
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import ValidationError
 
-from services.simulator.devices.faults import Faults, spoil
+from services.simulator.devices.shelly_auth import DigestGate
+from services.simulator.devices.shelly_device import ShellyDevice
+from services.simulator.devices.shelly_socket import Sockets
 from services.simulator.devices.shelly_switch import Switch
-from services.simulator.http_server import HttpServer, Request, Response, json_response
+from services.simulator.http_server import Request, Response, json_response
 
 INVALID_ARGUMENT = -103
 NOT_FOUND = -105
 NO_HANDLER = 404
+_OPEN = ("Shelly.GetDeviceInfo",)
+"""Answered without the password, as `/shelly` is."""
 
 Params = dict[str, Any]
 
@@ -32,22 +36,21 @@ class RpcError(Exception):
         self.body = {"code": code, "message": message}
 
 
-class ShellyGen2:
-    """The device: its switches by channel, behind one HTTP port. While the grid is out it is silent."""
+class ShellyGen2(ShellyDevice):
+    """The device, with JSON-RPC over HTTP and WebSocket. With a `password` it asks for it, except for who it is."""
 
-    def __init__(self, name: str, switches: dict[int, Switch], *, host: str, port: int, powered: bool = True) -> None:
-        self.name = name
-        self.switches = switches
-        self._server = HttpServer(self._answer, host, port)
-        self._faults = Faults()
-        self._powered = powered
-        self._booted_at = time.monotonic()
-        self._mac = blake2b(name.encode(), digest_size=6).hexdigest().upper()
+    def __init__(
+        self, name: str, switches: dict[int, Switch], *, host: str, port: int, powered: bool = True, password: str | None = None
+    ) -> None:
+        self.sockets = Sockets(self._socket_frame, lambda: self.mute)
+        super().__init__(name, switches, self._respond, host=host, port=port, powered=powered, upgrade=self.sockets.serve)
         model, self._app = ("SNSW-001P16EU", "Plus1PM") if len(switches) == 1 else ("SNSW-102P16EU", "Plus2PM")
-        self._id = f"shelly{self._app.lower()}-{self._mac.lower()}"
+        self._id = f"shelly{self._app.lower()}-{self.mac.lower()}"
+        self.gate = DigestGate(self._id, password) if password is not None else None
         self._info = {
-            "name": name, "id": self._id, "mac": self._mac, "slot": 0, "model": model, "gen": 2,
-            "fw_id": "20231219-133934/1.1.0-g34b5d4f", "ver": "1.1.0", "app": self._app, "auth_en": False, "auth_domain": None,
+            "name": name, "id": self._id, "mac": self.mac, "slot": 0, "model": model, "gen": 2,
+            "fw_id": "20231219-133934/1.1.0-g34b5d4f", "ver": "1.1.0", "app": self._app,
+            "auth_en": self.gate is not None, "auth_domain": self._id if self.gate else None,
         }  # fmt: skip
         self._methods: dict[str, Callable[[Params], object]] = {
             "Shelly.GetDeviceInfo": lambda _: self._info,
@@ -60,65 +63,18 @@ class ShellyGen2:
             "Switch.SetConfig": self._set_config,
             "Switch.ResetCounters": lambda params: {"aenergy": {"total": round(self._switch(params).reset_counter(), 3)}},
         }
+        for number, switch in self.switches.items():
+            switch.changed = partial(self._tell, number, switch)
 
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return self._server.port
-
-    async def start(self) -> None:
-        """Boot, if there is power, and listen. Raises OSError when the port is taken."""
-        if self._powered:
-            self.boot()
-        await self._server.start()
-
-    async def stop(self) -> None:
-        """Go away: no port, no timers."""
-        self._halt()
-        await self._server.stop()
-
-    async def reboot(self) -> None:
-        """Restart now: connections and timers are lost."""
-        await self._server.drop_connections()
-        self.boot()
-
-    def boot(self) -> None:
-        """Take the initial state, as after a power cut."""
-        self._booted_at = time.monotonic()
-        for switch in self.switches.values():
-            switch.boot()
-
-    async def power(self, on: bool) -> None:
-        """The supply comes or goes. A device without it neither answers nor keeps its timers."""
-        if on == self._powered:
-            return
-        self._powered = on
-        await self._server.drop_connections()
-        if on:
-            self.boot()
-        else:
-            self._halt()
-
-    async def suffer(self, faults: Faults) -> None:
-        """Have `faults` on the wire from now on, instead of those before; see Switch.suffer for the others."""
-        self._faults = faults
-        if faults.refuse:
-            await self._server.stop()
-        else:
-            await self._server.start()
-
-    def _halt(self) -> None:
-        for switch in self.switches.values():
-            switch.halt()
-
-    async def _answer(self, request: Request) -> Response | None:
-        if not self._powered:
-            return None
-        return await spoil(self._faults, self._respond(request))
+    def _tell(self, number: int, switch: Switch) -> None:
+        status = {"id": number, "output": switch.reported, "source": switch.source}
+        self.sockets.notify(self._id, {"ts": round(time.time(), 2), f"switch:{number}": status})
 
     def _respond(self, request: Request) -> Response:
         if request.path == "/shelly":
             return json_response(self._info)
+        if self.gate and not self._open_to_all(request) and not self.gate.admits(request.method, request.headers.get("authorization", "")):
+            return Response(HTTPStatus.UNAUTHORIZED, b"", "text/plain", headers=(self.gate.header(),))
         if request.path == "/rpc" and request.method == "POST":
             return self._frame(request.body)
         if request.path.startswith("/rpc/"):
@@ -129,6 +85,30 @@ class ShellyGen2:
                 status = HTTPStatus.NOT_FOUND if error.body["code"] == NO_HANDLER else HTTPStatus.INTERNAL_SERVER_ERROR
                 return json_response(error.body, status)
         return Response(HTTPStatus.NOT_FOUND, b"Not Found", "text/plain")
+
+    def _open_to_all(self, request: Request) -> bool:
+        if request.path == "/rpc" and request.method == "POST":
+            try:
+                return _object(request.body).get("method") in _OPEN
+            except RpcError:
+                return False
+        return request.path.removeprefix("/rpc/") in _OPEN
+
+    def answer_frame(self, body: bytes) -> dict[str, Any]:
+        """The answer of a healthy device to a frame that comes by another way than HTTP: as over a WebSocket."""
+        return self._socket_frame(body)
+
+    def _socket_frame(self, body: bytes) -> dict[str, Any]:
+        """The answer to a frame that came over a WebSocket, where the password is proved within the frame."""
+        try:
+            frame = _object(body)
+        except RpcError as refusal:
+            return refusal.body
+        if self.gate and frame.get("method") not in _OPEN and not self.gate.admits_frame(frame.get("auth")):
+            error = {"code": int(HTTPStatus.UNAUTHORIZED), "message": json.dumps(self.gate.challenge())}
+            return {"id": frame.get("id"), "src": self._id, "dst": frame.get("src"), "error": error}
+        answered: dict[str, Any] = json.loads(self._frame(body).body)
+        return answered
 
     def _frame(self, body: bytes) -> Response:
         try:
@@ -187,11 +167,11 @@ class ShellyGen2:
         switches = {f"switch:{number}": {"id": number} | switch.status() for number, switch in self.switches.items()}
         return switches | {
             "sys": {
-                "mac": self._mac,
+                "mac": self.mac,
                 "restart_required": False,
                 "time": time.strftime("%H:%M", time.gmtime(unixtime)),
                 "unixtime": unixtime,
-                "uptime": int(time.monotonic() - self._booted_at),
+                "uptime": self.uptime_s,
                 "available_updates": {},
             },
             "wifi": {"sta_ip": "127.0.0.1", "status": "got ip", "ssid": "simulated", "rssi": -50},

@@ -1,4 +1,4 @@
-"""One switch component of an emulated Shelly Gen2: contact, flip-back timer, meter, configuration.
+"""One switch component of an emulated Shelly: contact, flip-back timer, meter, configuration; named as Gen2 names them.
 
 Fields and behaviour: https://shelly-api-docs.shelly.cloud/gen2/ComponentsAndServices/Switch
 """
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.simulator.devices.faults import Faults
-from services.simulator.devices.wire import Wire
+from services.simulator.devices.wire import Measured, Wire
 
 Delay = Annotated[float, Field(gt=0, le=86_400 * 365)]
 
@@ -58,6 +58,8 @@ class Switch:
         self._timer_started_at = 0.0
         self._timer_duration = 0.0
         self._counter_from_wh = 0.0
+        self.changed: Callable[[], None] = _nothing
+        """Called after each command and each flip of the timer."""
 
     def boot(self) -> None:
         """Take the initial state, as after a power cut. `match_input` counts as off: nothing is wired to the input."""
@@ -76,12 +78,18 @@ class Switch:
         self._go(on, source, toggle_after_s)
         return was_on
 
+    def press(self) -> None:
+        """Flip it by hand, as the switch at the wall does."""
+        self._go(not self.output, "switch", None)
+
     def configure(self, change: dict[str, Any]) -> None:
         """Change some of the configuration. Raises pydantic's ValidationError."""
         self.config = SwitchConfig.model_validate(self.config.model_dump() | change)
 
     def suffer(self, faults: Faults) -> None:
-        """Have these `welded` and `wrong_state` from now on; the others are the device's."""
+        """Have these `welded`, `wrong_state` and `counter_reset` from now on; the others are the device's."""
+        if faults.counter_reset and not self._faults.counter_reset:
+            self.reset_counter()
         self._faults = faults
         self._wire.close(self.contact)
 
@@ -101,14 +109,34 @@ class Switch:
         """Real seconds until it flips back; None while no timer runs."""
         return None if self._timer is None else max(0.0, self._timer.when() - asyncio.get_running_loop().time())
 
+    @property
+    def source(self) -> str:
+        """Who switched it last, in the vendor's words."""
+        return self._source
+
+    @property
+    def reported(self) -> bool:
+        """The output as the device tells it."""
+        return self.output != self._faults.wrong_state
+
+    @property
+    def timer(self) -> tuple[float, float] | None:
+        """When the running timer was started, in Unix seconds, and for how many; None while none runs."""
+        return None if self._timer is None else (self._timer_started_at, self._timer_duration)
+
+    def measure(self) -> tuple[Measured, float]:
+        """What the meter says now, and its counter in Wh."""
+        measured = self._wire.measure()
+        return measured, measured.energy_wh - self._counter_from_wh
+
     def status(self) -> dict[str, Any]:
         """`Switch.GetStatus` without its id."""
-        measured = self._wire.measure()
+        measured, counted_wh = self.measure()
         power_w, voltage_v = measured.power_w, measured.voltage_v
         celsius = 35.0 + power_w / 250.0
-        status: dict[str, Any] = {"source": self._source, "output": self.output != self._faults.wrong_state}
-        if self._timer is not None:
-            status |= {"timer_started_at": self._timer_started_at, "timer_duration": self._timer_duration}
+        status: dict[str, Any] = {"source": self._source, "output": self.reported}
+        if self.timer is not None:
+            status |= {"timer_started_at": self.timer[0], "timer_duration": self.timer[1]}
         # The last three minutes as if the power had been steady; `minute_ts` is a real minute of the device's own clock.
         by_minute = [round(power_w * 1000.0 / 60.0, 3)] * 3
         minute_ts = int(self._wall()) // 60 * 60
@@ -118,7 +146,7 @@ class Switch:
             "freq": 50.0,
             "current": round(power_w / voltage_v, 3) if voltage_v else 0.0,
             "pf": 1.0 if power_w else 0.0,
-            "aenergy": {"total": round(measured.energy_wh - self._counter_from_wh, 3), "by_minute": by_minute, "minute_ts": minute_ts},
+            "aenergy": {"total": round(counted_wh, 3), "by_minute": by_minute, "minute_ts": minute_ts},
             "ret_aenergy": {"total": 0.0, "by_minute": [0.0, 0.0, 0.0], "minute_ts": minute_ts},
             "temperature": {"tC": round(celsius, 1), "tF": round(celsius * 1.8 + 32.0, 1)},
         }
@@ -144,3 +172,8 @@ class Switch:
             self._timer_started_at = round(self._wall(), 2)
             self._timer_duration = toggle_after_s
             self._timer = asyncio.get_running_loop().call_later(toggle_after_s, self._go, not on, "timer", None)
+        self.changed()
+
+
+def _nothing() -> None:
+    pass

@@ -34,6 +34,10 @@ class Controls(Protocol):
         """Begin or end an outage."""
         ...
 
+    def press(self, device: str) -> None:
+        """Flip the switch at the wall of this relay. Raises ValueError, in words for a person."""
+        ...
+
     def set_soc(self, pct: float) -> None:
         """Charge the battery by magic."""
         ...
@@ -65,6 +69,12 @@ class GridOrder(_Order):
     ok: bool
 
 
+class PressOrder(_Order):
+    """`POST /press`: the relay whose switch at the wall is flipped by hand."""
+
+    device: str
+
+
 class SocOrder(_Order):
     """`POST /soc`."""
 
@@ -94,6 +104,7 @@ class StationPort:
         self._writes: dict[str, Callable[[bytes], Awaitable[None]]] = {
             "/fault": self._fault,
             "/grid": self._grid,
+            "/press": self._press,
             "/soc": self._soc,
             "/ac_output": self._ac_output,
             "/lease": self._lease,
@@ -145,6 +156,9 @@ class StationPort:
 
     async def _grid(self, body: bytes) -> None:
         await self._controls.set_grid(ok=GridOrder.model_validate_json(body).ok)
+
+    async def _press(self, body: bytes) -> None:
+        self._controls.press(PressOrder.model_validate_json(body).device)
 
     async def _soc(self, body: bytes) -> None:
         self._controls.set_soc(SocOrder.model_validate_json(body).pct)

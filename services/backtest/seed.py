@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.backtest.loop import Scenario, Step, simulate
+from services.backtest.loop import Meters, Scenario, Step, simulate
 from services.controller import store
 from services.controller.model import Settings
 from services.core.config.station import Station
@@ -16,6 +16,8 @@ from services.simulator.trace import LoadTrace
 
 STEP_S = 60.0
 """The trace's own resolution."""
+TOLD_BY_NOBODY: Mapping[str, float | None] = {"soc_pct": None, "ac_output_on": None}
+"""What is not known of a power station without a data link."""
 
 
 def seed(station: Station, var: Path, *, end: datetime, progress: Callable[[float], None]) -> None:
@@ -35,6 +37,7 @@ def seed(station: Station, var: Path, *, end: datetime, progress: Callable[[floa
         start=begin,
         end=end,
         step_s=STEP_S,
+        meters=Meters(data_link=station.battery.has_data_link),
     )
     last: Step | None = None
 
@@ -43,7 +46,8 @@ def seed(station: Station, var: Path, *, end: datetime, progress: Callable[[floa
         for count, last in enumerate(simulate(scenario, PlantState.initial(parameters))):
             if count % 1440 == 0:
                 progress((last.at - begin) / (end - begin))
-            yield last.at, reading_of(last)
+            reading = reading_of(last)
+            yield last.at, reading if station.battery.has_data_link else {**reading, **TOLD_BY_NOBODY}
 
     folder = var / "recorder"
     unfinished = folder / f"{FILE_NAME}.seeding"

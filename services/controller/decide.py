@@ -4,13 +4,14 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.controller import guard, normal, ongoing, upcoming
+from services.controller import guard, normal, ongoing, upcoming, waking
 from services.controller.model import Decision, Interval, Memory, Phase, Proposal, Settings, Snapshot
-from services.controller.observe import learn, step_s
+from services.controller.observe import learn, step_s, watch
 from services.controller.reasons import Reason
 from services.controller.view import View, resolve
 from services.core.events import EventStatus
 from services.core.modes import Mode
+from services.core.observer import cautious_pct
 
 
 def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime) -> Decision:
@@ -21,7 +22,10 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
     view = resolve(snapshot, settings)
     dt_s = step_s(memory, now)
     lowest = guard.lowest_pct(snapshot.preferences.backup_reserve_pct, settings)
-    before = replace(memory, learned=learn(memory.learned, view, memory, now, dt_s, settings))
+    observer = watch(memory, view, now, settings)
+    if view.soc_pct is None:
+        view = view._replace(soc_pct=cautious_pct(observer, settings.battery))
+    before = replace(memory, learned=learn(memory.learned, view, memory, now, dt_s, settings), observer=observer)
     before = _ease(before, snapshot, now, settings)
     phase, proposal, interval = _propose(snapshot, view, before, now, dt_s, lowest, settings)
     verdict = guard.check(proposal, view, before, now, lowest, settings)
@@ -32,9 +36,10 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
         switching=guard.switched(before.switching, before.mode, verdict.mode, now, settings),
         interval=interval,
         suspension=verdict.suspension,
-        charging=proposal.mode is Mode.GRID_AND_CHARGE,
+        charging=proposal.mode is Mode.GRID_AND_CHARGE and not proposal.blind,
         low=verdict.low,
         p1_astray_since_s=verdict.p1_astray_since_s,
+        woken_at=now if verdict.reason.code == "waking" and waking.may_begin(before, now) else before.woken_at,
     )
     return Decision(
         mode=verdict.mode,

@@ -51,7 +51,7 @@ def check(proposal: Proposal, view: View, memory: Memory, now: datetime, lowest:
         return replace(verdict, mode=mode, reason=reason, suspension=suspension)
     if suspension is not None and proposal.mode is not SAFE_MODE:
         return replace(verdict, mode=SAFE_MODE, reason=suspension.why)
-    if (objection := _objection(proposal.mode, view, memory, low=low, lowest=lowest, settings=settings)) is not None:
+    if (objection := _objection(proposal, view, memory, low=low, lowest=lowest, settings=settings)) is not None:
         return replace(verdict, mode=SAFE_MODE, reason=objection)
     return _patience(verdict, view, memory, now, settings)
 
@@ -88,8 +88,9 @@ def _emergency(
     return None
 
 
-def _objection(mode: Mode, view: View, memory: Memory, *, low: bool, lowest: float, settings: Settings) -> Reason | None:
-    """Why `mode` may not be commanded now, whatever the dwell says."""
+def _objection(proposal: Proposal, view: View, memory: Memory, *, low: bool, lowest: float, settings: Settings) -> Reason | None:
+    """Why the mode may not be commanded now, whatever the dwell says."""
+    mode = proposal.mode
     if mode is SAFE_MODE:
         return None
     if mode not in settings.allowed:
@@ -98,6 +99,9 @@ def _objection(mode: Mode, view: View, memory: Memory, *, low: bool, lowest: flo
     if not wanted.p1 and view.p1_on is None:
         return Reason("p1_unknown")
     if not wanted.p1 and wanted.p3:
+        if settings.hardware.p3_actuator and view.p3_on is not True:
+            # So the way from a mode with P3 off to the battery leads over mode 2, in which P3 closes.
+            return Reason("p3_not_closed")
         if view.soc_pct is None:
             return Reason("soc_unknown")
         if low:
@@ -105,7 +109,7 @@ def _objection(mode: Mode, view: View, memory: Memory, *, low: bool, lowest: flo
     if not wanted.p1 and RELAYS[memory.mode].p1:
         return _objection_to_opening(view, needs_p3=bool(wanted.p3), settings=settings)
     if wanted.p2:
-        return _objection_to_charging(view, memory, settings)
+        return _objection_to_charging(view, memory, settings, blind=proposal.blind)
     return None
 
 
@@ -119,8 +123,8 @@ def _objection_to_opening(view: View, *, needs_p3: bool, settings: Settings) -> 
     return None
 
 
-def _objection_to_charging(view: View, memory: Memory, settings: Settings) -> Reason | None:
-    if view.soc_pct is None:
+def _objection_to_charging(view: View, memory: Memory, settings: Settings, *, blind: bool) -> Reason | None:
+    if view.soc_pct is None and not blind:
         return Reason("soc_unknown")
     if view.p1_w is None or view.p2_w is None:
         return Reason("load_unknown")
@@ -147,7 +151,8 @@ def _patience(verdict: Verdict, view: View, memory: Memory, now: datetime, setti
         _dwell_left(switching.p2_at, now, settings) if p2_changes and wanted.p2 else timedelta(0),
     )
     if wait > timedelta(0):
-        hold = Mode.GRID if before.p1 else memory.mode
+        # No dwell holds the load on a battery that is at its lowest, or of which nothing is known.
+        hold = Mode.GRID if before.p1 or verdict.low or view.soc_pct is None else memory.mode
         return replace(verdict, mode=hold, reason=Reason("dwell", (verdict.reason, wait)))
     return verdict
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from services.bus.client import Received
-from services.bus.messages.devices import BatteryReadingMessage, PositionReading, RelayStateMessage
+from services.bus.messages.devices import BatteryLink, BatteryReadingMessage, PositionReading, RelayStateMessage
 from services.bus.messages.events import EventBaseline
 from services.controller.model import BaselineSpan, ManualMode, Snapshot
 from services.core.events import Event
@@ -19,6 +19,7 @@ class Latest:
         self._power: dict[str, tuple[PowerReading, float]] = {}
         self._relays: dict[str, RelayState] = {}
         self._battery: tuple[BatteryReading, float] | None = None
+        self._silent = False
         self._baselines: dict[str, tuple[BaselineSpan, ...]] = {}
 
     def position(self, received: Received[PositionReading]) -> None:
@@ -46,6 +47,10 @@ class Latest:
         )
         self._battery = (reading, received.received_at)
 
+    def link(self, received: Received[BatteryLink]) -> None:
+        """Take what the bridge says of the way to the power station."""
+        self._silent = received.message.silent
+
     def baseline(self, received: Received[EventBaseline]) -> None:
         """Take an event's baseline; intervals of unknown import are left out."""
         self._baselines[received.message.event_id] = tuple(
@@ -58,9 +63,9 @@ class Latest:
         """An event's baseline was taken off the bus."""
         self._baselines.pop(params["event_id"], None)
 
-    def heard(self, positions: frozenset[str]) -> bool:
-        """Whether the power station and all of `positions` have been heard."""
-        return self._battery is not None and positions <= self._power.keys()
+    def heard(self, positions: frozenset[str], *, battery: bool) -> bool:
+        """Whether all of `positions` have been heard, and with `battery` the power station, too."""
+        return (self._battery is not None or not battery) and positions <= self._power.keys()
 
     def snapshot(self, monotonic_s: float, preferences: Preferences, event: Event | None, override: ManualMode | None) -> Snapshot:
         """What is known now."""
@@ -78,6 +83,7 @@ class Latest:
             event=event,
             baseline=self._baselines.get(event.id, ()) if event is not None else (),
             override=override,
+            silent=self._silent,
         )
 
     def _observed(self, position: Position, monotonic_s: float) -> Observed[PowerReading] | None:

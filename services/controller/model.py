@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 from services.controller.reasons import Reason
 from services.core.battery import Battery
+from services.core.config.hardware import RelayDevice
 from services.core.config.policy import Control, DailyCycle
 from services.core.config.station import Station
 from services.core.events import Event
 from services.core.modes import SAFE_MODE, Hardware, Mode, allowed_modes
+from services.core.observer import Observer
 from services.core.preferences import Preferences
 from services.core.readings import BatteryReading, Observed, PowerReading, RelayState
 
@@ -34,12 +36,16 @@ class Settings:
     dwell_s: float
     switchings_per_day: int
     alive_within_s: float
-    """How fresh a sign of life from P3 must be before P1 may open: two polls of the power station."""
+    """How fresh a sign of life from P3 must be before P1 may open: two polls of whoever gives it."""
+    data_link: bool = True
+    """The power station tells its state of charge. Without, it is observed, and P3's voltage proves that it lives."""
+    panel: bool = True
+    """There is a P4."""
 
     @classmethod
     def of(cls, station: Station) -> "Settings":
         """The settings that a station's configuration makes."""
-        box = station.battery
+        box, p3 = station.battery, station.positions.p3
         return cls(
             hardware=station.hardware,
             allowed=allowed_modes(station.hardware),
@@ -61,7 +67,9 @@ class Settings:
             transfer_limit_w=station.limits.transfer_limit_w,
             dwell_s=station.limits.dwell_s,
             switchings_per_day=station.limits.switchings_per_day,
-            alive_within_s=max(2.0 * box.poll_s, 5.0),
+            alive_within_s=max(2.0 * (box.poll_s if box.has_data_link else p3.poll_s if isinstance(p3, RelayDevice) else 0.0), 5.0),
+            data_link=box.has_data_link,
+            panel=station.positions.p4 is not None,
         )
 
 
@@ -99,6 +107,8 @@ class Snapshot:
     """The ongoing event, else the nearest upcoming one."""
     baseline: tuple[BaselineSpan, ...] = ()
     override: ManualMode | None = None
+    silent: bool = False
+    """The bridge calls the power station silent: it has not answered for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,10 @@ class Memory:
     """The lowest state of charge was reached; discharge resumes a little above it (hysteresis)."""
     p1_astray_since_s: float | None = None
     """Real seconds at which P1 was first seen in another state than commanded."""
+    observer: Observer = field(default_factory=Observer)
+    """The state of charge as seen from outside."""
+    woken_at: datetime | None = None
+    """When a charge last began that was to wake a silent power station."""
 
 
 class Proposal(NamedTuple):
@@ -183,6 +197,8 @@ class Proposal(NamedTuple):
     goal_w: float | None = None
     duty: float | None = None
     next_change: datetime | None = None
+    blind: bool = False
+    """A charge that needs no known state of charge: it is there to find it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, time
 
+from services.controller import calibration, waking
 from services.controller.model import Memory, Proposal, Settings
 from services.controller.observe import expected_pv_wh
 from services.controller.reasons import Reason
@@ -17,10 +18,15 @@ def propose(view: View, memory: Memory, now: datetime, lowest_pct: float, settin
     """What the daily cycle wants now."""
     if memory.ease_until is not None and now < memory.ease_until and memory.mode is Mode.BATTERY:
         return Proposal(Mode.BATTERY, Reason("easing_back", (memory.ease_until - now,)), next_change=memory.ease_until)
+    cycle, local = settings.cycle, now.astimezone(settings.zone).time()
+    discharging = within(local, cycle.discharge_at, cycle.charge_at)
+    if not discharging and memory.ease_until is None and (charge := calibration.propose(memory.observer, now, settings)) is not None:
+        return charge
+    if (charge := waking.propose(view, memory, now, settings)) is not None:
+        return charge
     if view.soc_pct is None:
         return Proposal(SAFE_MODE, Reason("soc_unknown"))
-    cycle, local = settings.cycle, now.astimezone(settings.zone).time()
-    if within(local, cycle.discharge_at, cycle.charge_at):
+    if discharging:
         return _discharge(view.soc_pct, memory, now, lowest_pct, settings)
     return _charge(view.soc_pct, memory, now, lowest_pct, settings)
 

@@ -7,6 +7,7 @@ from services.controller.model import Interval, Learned, Memory, Settings
 from services.controller.view import View
 from services.core.battery import TAPER_FROM_PCT
 from services.core.modes import Mode
+from services.core.observer import Inputs, Observer, update
 
 LOAD_TIME_CONSTANT_S = 900.0
 """Smoothing of the load: about one cycle of a refrigerator's compressor."""
@@ -46,6 +47,20 @@ def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: flo
             hour, hour_wh = local_hour, 0.0
         hour_wh += view.p4_w * dt_s / 3600.0
     return Learned(load_w=load_w, charge_w=charge_w, pv_by_hour_wh=profile, pv_hour=hour, pv_hour_wh=hour_wh)
+
+
+def watch(memory: Memory, view: View, now: datetime, settings: Settings) -> Observer:
+    """The observer, with this cycle's readings worked in. Of time that they cannot stand for nothing is known."""
+    elapsed_s = (now - memory.at).total_seconds() if memory.at is not None else 0.0
+    p2_w, p3_w, p4_w = view.p2_w, view.p3_w, view.p4_w if settings.panel else 0.0
+    if settings.hardware.passthrough and view.p2_on is not False and p2_w is not None and p3_w is not None:
+        # What passes through comes from the grid, and does not touch the cells.
+        p2_w, p3_w = p2_w - p3_w, 0.0
+    observer = memory.observer
+    if elapsed_s > LONGEST_STEP_S:
+        observer = update(observer, Inputs(None, None, None if settings.panel else 0.0, None, None), elapsed_s, settings.battery)
+        elapsed_s = 0.0
+    return update(observer, Inputs(p2_w, p3_w, p4_w, view.p2_on, view.output_on, view.soc_pct), elapsed_s, settings.battery)
 
 
 def expected_pv_wh(learned: Learned, now: datetime, until: datetime, settings: Settings) -> float:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.bus import contract
 from services.bus.client import Bus, Received
-from services.bus.messages.devices import BatteryReadingMessage, RelayCommand, RelayStateMessage
+from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, RelayCommand, RelayStateMessage
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.messages.state import ControllerState, Override, PreferencesMessage
 from services.bus.runtime import Context
@@ -21,6 +21,7 @@ from services.controller.store import State
 from services.core.event_book import Book, advance, current
 from services.core.events import BadValue
 from services.core.modes import RELAYS, Mode, refusal
+from services.core.observer import estimate
 from services.core.positions import Position
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Controller:
         self._saved: tuple[object, ...] = ()
         self._saved_at = float("-inf")
         self._published = Book()
+        self._estimated_at = float("-inf")
 
     async def run(self) -> None:
         """Settle, then decide once a cycle, or sooner when something happened."""
@@ -86,6 +88,7 @@ class Controller:
         bus = self._bus
         bus.subscribe(contract.POSITION_READING, self._latest.position)
         bus.subscribe(contract.BATTERY_READING, self._on_battery)
+        bus.subscribe(contract.BATTERY_LINK, self._latest.link)
         bus.subscribe(contract.RELAY_STATE, self._on_relay)
         bus.subscribe(contract.EVENT_BASELINE, self._latest.baseline, cleared=self._latest.forget_baseline)
         bus.subscribe(contract.EVENT_COMMAND, self._on_command)
@@ -118,7 +121,7 @@ class Controller:
     async def _settle(self) -> None:
         awaited = frozenset(position.value for position in self._relays)
         until_s = self._clock.monotonic() + SETTLE_S
-        while not self._latest.heard(awaited) and self._clock.monotonic() < until_s:
+        while not self._latest.heard(awaited, battery=self._settings.data_link) and self._clock.monotonic() < until_s:
             await self._clock.sleep(0.1)
 
     async def _pause(self) -> None:
@@ -149,6 +152,7 @@ class Controller:
             await self._clock.sleep(HEAD_START_S)
         self._state = replace(self._state, book=book, memory=decision.memory, override=override)
         self._tell(decision, now, now_s)
+        self._estimate(decision, now, now_s)
         if await self._save(decision, now_s):
             # Only now: an event that appears on the bus has been accepted, and must survive a power cut.
             self._publish_events(now)
@@ -214,6 +218,25 @@ class Controller:
                 next_change=decision.next_change,
             ),
         )
+
+    def _estimate(self, decision: Decision, now: datetime, now_s: float) -> None:
+        """Publish the observer's view, and say so when the power station tells something else."""
+        if now_s - self._estimated_at < TELL_S:
+            return
+        observer = decision.memory.observer
+        if (seen := estimate(observer, self._settings.battery)) is None:
+            return
+        self._estimated_at = now_s
+        soc_pct, low, high = (round(value, 2) for value in seen)
+        self._bus.publish(contract.BATTERY_ESTIMATE, BatteryEstimate(ts=now, soc_pct=soc_pct, low=low, high=high))
+        if observer.doubt_s > 0.0 and observer.reported_pct is not None:
+            self._bus.report(
+                "the power station's state of charge does not fit what flowed in and out",
+                field="soc_pct",
+                value=f"{observer.reported_pct:.0f}",
+                remedy=f"the meters say {low:.0f} to {high:.0f} %; check battery.capacity_wh and the meters, or charge it full once",
+                topic="battery/reading",
+            )
 
     async def _save(self, decision: Decision, now_s: float) -> bool:
         """Write the state when something that matters changed, and now and then for what is merely learnt."""

@@ -26,14 +26,21 @@ class View(NamedTuple):
     import_w: float | None
     """P1 + P2."""
     soc_pct: float | None
+    """What the power station says; `decide` puts the observer's lower bound in when it says nothing."""
     p3_alive: bool | None
     """The AC output is on and will stay on; None while nothing fresh says so."""
+    output_on: bool | None
+    """The AC output carries voltage now, whether or not it will stay on."""
     p1_on: bool | None
     p2_on: bool | None
+    p3_on: bool | None
+    """The relay at P3; None also where there is none."""
     p1_timer_fired: bool
     mode_confirmed: Mode | None
     grid_dark: bool
     """Both grid-side devices are silent or without voltage."""
+    silent: bool
+    """The bridge calls the power station silent."""
 
 
 def resolve(snapshot: Snapshot, settings: Settings) -> View:
@@ -45,19 +52,17 @@ def resolve(snapshot: Snapshot, settings: Settings) -> View:
     p3_w, _ = _power(snapshot.p3, battery_limit_s)
     p4_w, _ = _power(snapshot.p4, battery_limit_s)
 
-    soc_pct, alive = None, None
-    if snapshot.battery is not None:
-        if (reading := snapshot.battery.within(battery_limit_s)) is not None:
-            soc_pct = _sane(reading.soc_pct)
-        if (reading := snapshot.battery.within(settings.alive_within_s)) is not None and reading.ac_output_on is not None:
-            # In eco mode the output switches itself off at low load: on now is no promise.
-            alive = reading.ac_output_on and not reading.eco_mode
+    soc_pct = None
+    if snapshot.battery is not None and (reading := snapshot.battery.within(battery_limit_s)) is not None:
+        soc_pct = _sane(reading.soc_pct)
 
     p1_relay, p2_relay = _relay(snapshot.p1_relay, limit_s), _relay(snapshot.p2_relay, limit_s)
     p3_relay = _relay(snapshot.p3_relay, limit_s)
+    output_on, alive = _output(snapshot, p3_relay, settings)
     p1_on = p1_relay.on if p1_relay else None
     p2_on = p2_relay.on if p2_relay else None
-    relays = Relays(p1_on, p2_on, p3_relay.on if p3_relay else None)
+    p3_on = p3_relay.on if p3_relay else None
+    relays = Relays(p1_on, p2_on, p3_on)
     return View(
         monotonic_s=snapshot.monotonic_s,
         p1_w=p1_w,
@@ -68,11 +73,14 @@ def resolve(snapshot: Snapshot, settings: Settings) -> View:
         import_w=None if p1_w is None or p2_w is None else p1_w + p2_w,
         soc_pct=soc_pct,
         p3_alive=alive,
+        output_on=output_on,
         p1_on=p1_on,
         p2_on=p2_on,
+        p3_on=p3_on,
         p1_timer_fired=p1_relay is not None and p1_relay.timer_fired,
         mode_confirmed=mode_of(relays, p3_switchable=settings.hardware.p3_actuator),
         grid_dark=p1_dark and p2_dark,
+        silent=snapshot.silent,
     )
 
 
@@ -82,6 +90,27 @@ def _power(observed: Observed[PowerReading] | None, limit_s: float) -> tuple[flo
     if reading is None:
         return None, True
     return _sane(reading.power_w), reading.voltage_v is not None and reading.voltage_v < DARK_V
+
+
+def _output(snapshot: Snapshot, p3_relay: RelayState | None, settings: Settings) -> tuple[bool | None, bool | None]:
+    """Whether the AC output carries voltage, and whether P3 is alive: it does, will go on to, and reaches the load.
+
+    The power station's word counts before the voltage at P3, which only a meter of its own there can tell.
+    """
+    within_s = settings.alive_within_s
+    battery = snapshot.battery.within(within_s) if snapshot.battery is not None else None
+    if battery is not None and battery.ac_output_on is not None:
+        # In eco mode the output switches itself off at low load: on now is no promise.
+        return battery.ac_output_on, battery.ac_output_on and not battery.eco_mode
+    meter = snapshot.p3.within(within_s) if snapshot.p3 is not None else None
+    voltage_v = _sane(meter.voltage_v) if meter is not None else None
+    if voltage_v is None:
+        return None, None
+    carries = voltage_v >= DARK_V
+    if battery is not None and battery.eco_mode:
+        return carries, False
+    # Behind an open relay the voltage ends at its contact.
+    return carries, carries and not (p3_relay is not None and p3_relay.on is False)
 
 
 def _sane(value: float | None) -> float | None:

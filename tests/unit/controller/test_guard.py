@@ -271,3 +271,9 @@ def test_a_manual_mode_wins_over_the_event_but_not_over_safety():
 def test_a_clock_that_steps_back_does_not_hold_a_relay_for_hours():
     future = Memory(switching=Switching(p1_at=NOW + timedelta(hours=3)))
     assert decide(snapshot(event=an_event()), future, SETTINGS, NOW).mode is Mode.BATTERY
+
+
+@pytest.mark.parametrize("soc_pct", [15.0, None])
+def test_no_dwell_holds_the_load_on_a_battery_that_is_at_its_lowest_or_unknown(soc_pct):
+    both = Memory(mode=Mode.BATTERY_AND_CHARGE, at=NOW - timedelta(seconds=1), switching=Switching(p1_at=NOW), charging=True)
+    assert RELAYS[decide(snapshot(p1_on=False, soc_pct=soc_pct), both, SETTINGS, NOW).mode].p1

@@ -1,0 +1,1 @@
+"""Makes the station appear in Home Assistant by itself, through MQTT discovery."""

@@ -1,31 +1,68 @@
 """`sps check-config`: whether the station file is right, and what its hardware allows."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.options import DEFAULT_CONFIG, load_station
 
+if TYPE_CHECKING:
+    from services.core.config.station import Station
+    from services.core.modes import Hardware
+
 
 def check_config(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The station's description.")] = DEFAULT_CONFIG,
 ) -> None:
-    """Check a station file, and say which modes its hardware allows.
+    """Check a station file, and say which modes its hardware allows, and why not the others.
 
     A wrong file is answered with the line, the field, its value and what would be right, one problem a line (exit 2).
+    So is hardware that cannot be run; its modes are told all the same. See config/examples for what stations can look like.
 
     Example: sps check-config
 
     Example: sps check-config my-station.yaml
     """
+    try:
+        station = load_station(file)
+    except typer.Exit:
+        _tell_modes_of_what_cannot_run(file)
+        raise
+    typer.echo(f"{file} is right: station '{station.station}', {station.timezone}, clock {station.clock}")
+    _tell_modes(station.hardware)
+    _tell_positions(station)
+
+
+def _tell_modes(hardware: "Hardware") -> None:
     from services.core.modes import Mode, refusal
 
-    station = load_station(file)
-    typer.echo(f"{file} is right: station '{station.station}', {station.timezone}, clock {station.clock}")
     for mode in Mode:
-        why = refusal(mode, station.hardware)
+        why = refusal(mode, hardware)
         name = mode.name.lower().replace("_", " ")
         typer.echo(f"  mode {mode.value}  {name:20} {'possible' if why is None else f'not possible: {why}'}")
-    if station.positions.p4 is None:
+
+
+def _tell_positions(station: "Station") -> None:
+    positions = station.positions
+    if "p3" not in positions.relays():
+        typer.echo("  P3 has no relay: the AC output counts as always on")
+    if positions.p1.address == positions.p2.address:
+        typer.echo("  P1 and P2 are channels of one device: it is a single point of failure for both")
+    if positions.p4 is None:
         typer.echo("  P4 is left out: no solar panel is measured")
+    for name, sensor in positions.ina260s().items():
+        typer.echo(f"  {name.upper()} is measured by an INA260 on I²C bus {sensor.bus} at {sensor.address:#04x}")
+
+
+def _tell_modes_of_what_cannot_run(file: Path) -> None:
+    """Nothing, unless the file describes hardware that is understood."""
+    from services.core.config.load import parse_hardware
+
+    try:
+        hardware = parse_hardware(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        hardware = None
+    if hardware is not None:
+        typer.echo("the modes of the hardware described there:")
+        _tell_modes(hardware)

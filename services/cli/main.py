@@ -7,7 +7,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import check_config, event, report, run
+from services.cli import ats, check_config, discover, event, relay, report, run, station
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 app.command(epilog=EPILOG)(run.run)
 app.add_typer(event.app, name="event")
+app.add_typer(ats.app, name="ats")
+app.add_typer(relay.app, name="relay")
+app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
+app.add_typer(station.app, name="station")
 app.command(epilog=EPILOG)(report.report)
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 

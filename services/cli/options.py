@@ -47,9 +47,10 @@ def _refuse_unusable_devices(station: "Station") -> None:
             relays.connect(device, lambda: 0.0).close()
         except ValueError as error:
             problems.append(Problem(None, f"positions.{name}", "", str(error)))
-    try:
-        stations.connect(station.battery).close()
-    except ValueError as error:
-        problems.append(Problem(None, "battery", "", str(error)))
+    if station.battery.has_data_link:
+        try:
+            stations.connect(station.battery).close()
+        except ValueError as error:
+            problems.append(Problem(None, "battery", "", str(error)))
     if problems:
         raise ConfigError(problems)

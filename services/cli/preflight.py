@@ -37,10 +37,20 @@ def listeners(station: Station, services: Iterable[str], *, simulator: bool) -> 
     found = []
     if simulator:
         found += [
-            Listener(*_address(d.address), f"the simulated relay {p}", f"positions.{p}.address")
+            Listener(*_address(d.address.replace("hci:tcp:", "hci://", 1)), f"the simulated relay {p}", f"positions.{p}.address")
             for p, d in station.positions.relays().items()
         ]
-        found.append(Listener(*_address(station.battery.address), "the simulated power station", "battery.address"))
+        ours = "battery.address" if station.simulation.port_address is None else "simulation.port_address"
+        found.append(Listener(*_address(station.simulator_address), "the simulated power station", ours))
+        if station.battery.address.startswith("hci:tcp:"):
+            found.append(
+                Listener(*_address(station.battery.address.replace("hci:tcp:", "hci://", 1)), "the emulated Bluetooth", "battery.address")
+            )
+        found += [
+            Listener(*_address(str(s.bus).replace(":", "://", 1)), f"the simulated INA260 at {p}", f"positions.{p}.bus")
+            for p, s in station.positions.ina260s().items()
+            if s.simulated
+        ]
     if "recorder" in started:
         found.append(Listener(station.recorder.api.host, station.recorder.api.port, "the recorder's query API", "recorder.api.port"))
     if "gateway" in started:

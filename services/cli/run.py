@@ -49,10 +49,12 @@ def run(
     from services.cli import preflight, supervisor
 
     station = _at_speed(load_station(config), speed)
-    names = tuple(dict.fromkeys(only)) if only else supervisor.SERVICES
+    names = tuple(dict.fromkeys(only)) if only else supervisor.wanted(station)
     for name in names:
         if name not in supervisor.SERVICES:
             fail(f"there is no service '{name}'; choose from {', '.join(supervisor.SERVICES)}", WRONG_USAGE)
+        if name not in supervisor.wanted(station):
+            fail(f"station '{station.station}' has no use for {name}: its configuration does not ask for it", WRONG_USAGE)
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         context = make_context(station, var)
@@ -85,15 +87,19 @@ def _run_some(context: "Context", names: Sequence[str]) -> None:
 def _run_house(context: "Context", config: Path, *, open_page: bool) -> None:
     """Check, seed, then run broker, simulator and all services."""
     from services.cli import house, preflight, seeding, simulation, supervisor
+    from services.cli.unproved import unproved
 
     station = context.station
     simulated = station.clock == "simulated"
-    wanted = preflight.listeners(station, supervisor.SERVICES, simulator=simulated and simulation.living(station) is None)
+    names = supervisor.wanted(station)
+    wanted = preflight.listeners(station, names, simulator=simulated and simulation.living(station) is None)
     preflight.refuse_taken([preflight.broker_listener(station), *wanted] if station.broker.start else wanted)
     if simulated:
         seeding.seed_first_start(station, context.var)
+    for line in unproved(station, context.var):
+        typer.echo(f"before the first event: {line}", err=True)
     plan = house.Plan(
-        services=supervisor.SERVICES,
+        services=names,
         broker=station.broker.start,
         simulator=simulation.SimulatorProcess(station, config, context.var) if simulated else None,
         ready=lambda: _welcome(station, config, open_page=open_page),

@@ -41,7 +41,7 @@ class Identity:
 def living(station: Station) -> Identity | None:
     """The simulator of `station` that answers now, or None: nobody does, or it is something else."""
     try:
-        answer = requests.get(f"{station.battery.address}/identity", timeout=2)
+        answer = requests.get(f"{station.simulator_address}/identity", timeout=2)
         body = answer.json()
         found = Identity(station=str(body["station"]), pid=int(body["pid"]), speed=float(body["speed"]))
     except (requests.RequestException, ValueError, KeyError, TypeError):
@@ -76,7 +76,7 @@ class SimulatorProcess:
         """Renew the lease until cancelled; start the simulator again if it is gone."""
         while True:
             try:
-                await asyncio.to_thread(requests.post, f"{self._station.battery.address}/lease", timeout=5)
+                await asyncio.to_thread(requests.post, f"{self._station.simulator_address}/lease", timeout=5)
             except requests.RequestException as error:
                 if not self._alive():
                     log.error("the simulator is gone (%s); starting it again", error)  # noqa: TRY400 - the trace would say nothing
@@ -114,7 +114,7 @@ class SimulatorProcess:
             if await asyncio.to_thread(living, self._station) is not None:
                 return
             await asyncio.sleep(POLL_S)
-        raise CommandFailed(f"the simulator did not answer at {self._station.battery.address} within {START_S:.0f} s; see {self._log}")
+        raise CommandFailed(f"the simulator did not answer at {self._station.simulator_address} within {START_S:.0f} s; see {self._log}")
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")

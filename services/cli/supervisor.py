@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import import_module
 
 from services.bus.runtime import Context
+from services.core.config.station import Station
 
 Run = Callable[[Context], Awaitable[None]]
 
-SERVICES = ("bluetti_bridge", "relay_bridge", "controller", "recorder", "gateway")
+SERVICES = ("bluetti_bridge", "relay_bridge", "ina260_reader", "controller", "recorder", "gateway", "home_assistant")
 """In the order in which they start; each has `services.<name>.service.run`."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -19,6 +20,16 @@ STEADY_S = 60.0
 """A service that lived this long had started well: its next failure begins the back-off anew."""
 
 log = logging.getLogger(__name__)
+
+
+def wanted(station: Station) -> tuple[str, ...]:
+    """The services that `station` has a use for."""
+    unused = set() if station.home_assistant.enabled else {"home_assistant"}
+    if not station.positions.ina260s():
+        unused.add("ina260_reader")
+    if not station.battery.has_data_link:
+        unused.add("bluetti_bridge")
+    return tuple(name for name in SERVICES if name not in unused)
 
 
 def load(names: Iterable[str]) -> dict[str, Run]:

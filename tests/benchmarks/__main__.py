@@ -15,10 +15,20 @@ from tests.benchmarks.figure import Figure
 
 LATEST = Path("bench/latest.json")
 BENCHMARKS = {
+    "ble_absent_cpu": "ble",
+    "ble_duty": "ble",
     "reaction": "reaction",
+    "relay_confirm_kasa": "relays_more",
+    "relay_confirm_shelly_ble": "relays_more",
+    "relay_confirm_shelly_gen1": "relays",
+    "relay_confirm_shelly_gen2": "relays",
+    "wall_switch": "relays",
+    "wall_switch_polled": "relays",
     "footprint_memory": "footprint",
     "footprint_cpu": "footprint",
     "simulation_speed": "simulation_speed",
+    "soc_observer_coverage": "observer",
+    "soc_observer_error": "observer",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

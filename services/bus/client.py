@@ -149,7 +149,7 @@ class Bus:
         """Have `handler` called for each good message of `channel`, and `cleared` when a retained topic is emptied.
 
         Handlers run in the event loop: synchronous and quick. They must bear a retained message more than once. Bad payloads
-        never reach them, nor do retained or repeated commands.
+        never reach them, nor do repeated commands, nor retained copies on a channel that does not retain.
         """
         _, subscriptions = self._subscriptions.setdefault(channel.pattern, (channel, []))
         subscriptions.append(_Subscription(handler, cleared))
@@ -230,6 +230,10 @@ class Bus:
             self._run_all([s.cleared for s in subscriptions if s.cleared is not None], params, topic)
             return
         if channel.command and not self._may_command(topic, payload, retained):
+            return
+        if retained and not channel.retain:
+            # A reading that somebody retained may be of any age, and would come back as new at each connection.
+            log.debug("%s: a retained copy on %s was passed over", self.service, topic)
             return
         try:
             message = decode(channel.model, payload)

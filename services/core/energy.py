@@ -9,6 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
+from statistics import median
 
 from services.core.positions import Position
 
@@ -46,6 +48,10 @@ class PowerSeries:
         known = {time_s: power_w for time_s, power_w in samples if power_w is not None}
         times = sorted(known)
         return cls(array("d", times), array("d", (known[time_s] for time_s in times)))
+
+    def spacing_s(self) -> float | None:
+        """The usual time between two samples (the median of the first thousand); None with fewer than two."""
+        return median(right - left for left, right in pairwise(self.times_s[:1001])) if len(self.times_s) > 1 else None
 
     def spans(self, start_s: float, end_s: float, max_gap_s: float) -> list[Span]:
         """The parts of the interval for which power is known."""

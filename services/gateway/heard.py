@@ -45,22 +45,19 @@ class Heard:
         bus.subscribe(contract.EVENT_PERFORMANCE, self.on_performance, cleared=self.forget_performance)
 
     def on_position(self, received: Received[PositionReading]) -> None:
-        """Keep a position's reading; a retained one may be of any age and is no reading."""
-        if not received.retained:
-            self.positions[received.params["position"]] = received
-            self.state_version += 1
+        """Keep a position's reading."""
+        self.positions[received.params["position"]] = received
+        self.state_version += 1
 
     def on_battery(self, received: Received[BatteryReadingMessage]) -> None:
-        """Keep the power station's reading; likewise."""
-        if not received.retained:
-            self.battery = received
-            self.state_version += 1
+        """Keep the power station's reading."""
+        self.battery = received
+        self.state_version += 1
 
     def on_estimate(self, received: Received[BatteryEstimate]) -> None:
-        """Keep the controller's estimate; likewise."""
-        if not received.retained:
-            self.estimate = received
-            self.state_version += 1
+        """Keep the controller's estimate."""
+        self.estimate = received
+        self.state_version += 1
 
     def on_relay(self, received: Received[RelayStateMessage]) -> None:
         """Keep a relay's state."""

@@ -21,6 +21,11 @@ SUMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"load_w": ("p1_w", "p3_w
 SERIES = (*(name for name in COLUMNS if not name.endswith(("_wh", "_on", "_mode"))), *SUMS)
 """What can be asked for as a series of means."""
 
+SEEN_AS_ONE_S = 150.0
+"""For the eye, a picture's line goes on over so much; also how far beyond a window its neighbours are looked for."""
+GAP_SPACINGS = 2.5
+"""Rows that always came further apart than today's polls (imported, or simulated as a past) are no gaps."""
+
 MeanSeries = list[float | None]
 
 
@@ -42,7 +47,7 @@ class History:
     def means(self, names: Sequence[str], start_s: int, step_s: int, count: int, max_gap_s: float) -> dict[str, MeanSeries]:
         """The mean of each series over `count` steps from `start_s` (epoch seconds). None is a gap.
 
-        Steps without a reading are bridged where the gap is no longer than `max_gap_s`, as energy is.
+        Steps without a reading are bridged where the gap is no longer than `max_gap_s`, or SEEN_AS_ONE_S.
         """
         columns = list(dict.fromkeys(column for name in names for column in SUMS.get(name, (name,))))
         found: dict[str, MeanSeries] = {column: [None] * count for column in columns}
@@ -57,19 +62,23 @@ class History:
                     if mean is not None:
                         found[column][step] = COLUMNS[column].decode(mean)
         for means in found.values():
-            _bridge(means, int(max_gap_s // step_s))
+            _bridge(means, int(max(max_gap_s, SEEN_AS_ONE_S) // step_s))
         return {name: _sum([found[column] for column in SUMS[name]]) if name in SUMS else found[name] for name in names}
 
     def flows(self, start: datetime, end: datetime, max_gap_s: float) -> Flows:
-        """The power at every position over a time, and as far beyond it as a gap may reach."""
-        margin_ms = round(max_gap_s * 1000)
+        """The power at every position over a time, and as far beyond it as a gap may reach.
+
+        Power is known between two readings at most `max_gap_s` apart, or GAP_SPACINGS times what is usual among them.
+        """
+        margin_ms = round(max(max_gap_s, SEEN_AS_ONE_S) * 1000)
         window = (to_ms(start) - margin_ms, to_ms(end) + margin_ms)
         series = {}
         with self._open() as db:
             for position in Position:
                 query = f"SELECT ts / 1000.0, {position}_w / 10.0 FROM reading WHERE ts BETWEEN ? AND ? AND {position}_w IS NOT NULL"  # noqa: S608
                 series[position] = PowerSeries.of(db.execute(query, window))
-        return Flows(series, max_gap_s)
+        usual_s = max((spacing for one in series.values() if (spacing := one.spacing_s()) is not None), default=0.0)
+        return Flows(series, max(max_gap_s, GAP_SPACINGS * usual_s))
 
     def states(self, topic: str, start: datetime, end: datetime, limit: int) -> list[StateAt]:
         """What was said under `topic`, oldest first, at most `limit`."""

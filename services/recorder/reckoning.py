@@ -18,8 +18,6 @@ from services.core.events import OPEN_STATUSES, EventStatus
 from services.core.settlement import elapsed, settle
 from services.recorder.history import History
 
-LEAST_GAP_S = 150.0
-"""Two and a half of the journal's one-minute rows."""
 GAP_POLLS = 5
 """So many polls of the slowest device may fail before its power counts as unknown."""
 
@@ -27,7 +25,7 @@ GAP_POLLS = 5
 def max_gap_s(station: Station, speed: float) -> float:
     """How far apart, in station seconds, two readings may be for power to be known in between."""
     polls = [station.battery.poll_s, *(device.poll_s for device in station.positions.relays().values())]
-    return max(LEAST_GAP_S, GAP_POLLS * max(polls) * speed)
+    return GAP_POLLS * max(polls) * speed
 
 
 def took_place(event: EventMessage) -> bool:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -53,13 +54,12 @@ def keep(rows: list[dict[str, Any]]) -> None:
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     """The rows for a person, each with its conditions below the table."""
-    columns = ("name", "value", "unit", "reference", "ratio", "goal")
-    shown = Table()
-    for column in (*columns, "met"):
+    shown = Table(box=SIMPLE_HEAD)
+    for column in ("name", "value", "reference", "ratio", "goal", "met"):
         shown.add_column(column, no_wrap=True)
     for row in rows:
-        met = "[green]yes" if row["met"] else "[red]no"
-        shown.add_row(*("" if row[column] is None else str(row[column]) for column in columns), met)
+        figures = ("" if row[column] is None else str(row[column]) for column in ("reference", "ratio", "goal"))
+        shown.add_row(row["name"], f"{row['value']} {row['unit']}", *figures, "[green]yes" if row["met"] else "[red]no")
     console.print(shown)
     for row in rows:
         console.print(f"[bold]{row['name']}[/bold]: {row['conditions']}", highlight=False)

@@ -14,7 +14,7 @@ from tests.support.sps import Running, sps_run, station_file
 
 SETTLE_S = 180.0
 OBSERVE_S = 60.0
-LIBRARIES = "paho.mqtt.client, pydantic, requests, fastapi, uvicorn, sqlite3, jinja2, yaml"
+LIBRARIES = "paho.mqtt.client, pydantic, requests, fastapi, uvicorn, sqlite3, yaml"
 MIB = 1024 * 1024
 
 

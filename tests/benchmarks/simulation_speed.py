@@ -94,7 +94,7 @@ def measure() -> list[Figure]:
         Figure(
             "simulation_speed",
             sorted(ours)[REPEATS // 2],
-            "simulated s per s",
+            "s/s",
             sorted(bare)[REPEATS // 2],
             100_000,
             f"plant and decide() every {STEP_S:g} s, {DAYS} days with an event of 4 h each, modes {modes} seen, median of {REPEATS} runs, "

@@ -172,6 +172,19 @@ async def test_a_handler_that_fails_disturbs_nobody(plain, make_bus, heard, capl
         assert "a defect" in caplog.text
 
 
+async def test_a_reading_that_somebody_retained_does_not_come_back_as_new(plain, make_bus, heard) -> None:
+    topic = "sps/demo/position/p1/reading"
+    plain.publish(topic, example(POSITION_READING).model_dump_json(), retain=True)
+    await wait_for(lambda: plain.on(topic))
+    async with make_bus() as bus:
+        bus.subscribe(POSITION_READING, heard.append)
+        await bus.wait_connected()
+        live = example(POSITION_READING).model_copy(update={"power_w": 1.0})
+        plain.publish(topic, live.model_dump_json())
+        await wait_for(lambda: heard)
+        assert [received.message for received in heard] == [live]
+
+
 async def test_a_retained_topic_can_be_emptied(broker, plain, make_bus, heard) -> None:
     cleared = []
     async with make_bus("relay_bridge") as owner, make_bus() as reader:

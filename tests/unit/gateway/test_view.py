@@ -134,15 +134,6 @@ def test_what_an_absent_service_left_behind_is_not_shown(service: str, kept: str
     assert at(101.0, heard=heard) == at(101.0).model_copy(update={"services": at(101.0, heard=heard).services})
 
 
-def test_a_retained_reading_is_of_any_age_and_not_taken() -> None:
-    heard = Heard()
-    heard.on_position(received(reading(5.0), retained=True, position="p1"))
-    heard.on_battery(received(battery(5.0), retained=True))
-    state = at(100.0, heard=heard)
-    assert state.positions["p1"].power_w is None
-    assert state.battery.soc_pct is None
-
-
 def test_growing_stale_counts_as_a_change() -> None:
     def key(seconds: float) -> tuple[bool, ...]:
         return freshness(full(), STATION, Moment(now=NOW, speed=1.0, monotonic_s=seconds, connected=True))

@@ -61,3 +61,18 @@ def test_a_day_of_all_positions_is_answered_quickly(history, fill) -> None:
         history.means(SERIES, NOON_S, 60, 1440, 150)
         took.append(perf_counter() - began)
     assert min(took) < 0.1  # the goal is 25 ms; the machine may be busy
+
+
+def test_a_minute_of_silence_among_readings_a_second_apart_is_not_claimed(history, journal) -> None:
+    seconds = [s for s in range(600) if not 300 < s < 360]
+    journal.append_rows((NOON + timedelta(seconds=s), {"p1_w": 100.0}) for s in seconds)
+    energy = history.flows(NOON, NOON + timedelta(seconds=599), 5).energy(Position.P1, NOON.timestamp(), NOON.timestamp() + 599)
+    assert energy.covered == pytest.approx(539 / 599)
+    assert energy.energy_wh == pytest.approx(100 * 539 / 3600)
+
+
+def test_rows_that_always_came_a_minute_apart_are_no_gaps(history, fill) -> None:
+    fill("2026-07-01T12:00", 61, lambda i: {"p1_w": 100.0})
+    hour = (NOON.timestamp(), NOON.timestamp() + 3600)
+    energy = history.flows(NOON, NOON + timedelta(hours=1), 5).energy(Position.P1, *hour)
+    assert (energy.covered, energy.energy_wh) == (1.0, pytest.approx(100.0))

@@ -114,6 +114,8 @@ def _objection(proposal: Proposal, view: View, memory: Memory, *, low: bool, low
 
 
 def _objection_to_opening(view: View, *, needs_p3: bool, settings: Settings) -> Reason | None:
+    if settings.deadman_proof and view.p1_deadman_proved is False:
+        return Reason("deadman_unproved")
     if needs_p3 and view.p3_alive is not True:
         return Reason("p3_not_alive")
     if view.load_w is None:

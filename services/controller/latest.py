@@ -31,7 +31,7 @@ class Latest:
     def relay(self, received: Received[RelayStateMessage]) -> None:
         """Take a relay's state."""
         message = received.message
-        self._relays[received.params["position"]] = RelayState(message.on, message.fault, message.timer_fired)
+        self._relays[received.params["position"]] = RelayState(message.on, message.fault, message.timer_fired, message.deadman_proved)
 
     def battery(self, received: Received[BatteryReadingMessage]) -> None:
         """Take the power station's reading."""

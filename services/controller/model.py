@@ -35,6 +35,8 @@ class Settings:
     transfer_limit_w: float | None
     dwell_s: float
     switchings_per_day: int
+    deadman_proof: bool
+    """Whether P1 opens only after its dead-man was proved on the device: always but in a simulation."""
     alive_within_s: float
     """How fresh a sign of life from P3 must be before P1 may open: two polls of whoever gives it."""
     data_link: bool = True
@@ -67,6 +69,7 @@ class Settings:
             transfer_limit_w=station.limits.transfer_limit_w,
             dwell_s=station.limits.dwell_s,
             switchings_per_day=station.limits.switchings_per_day,
+            deadman_proof=station.clock == "system",
             alive_within_s=max(2.0 * (box.poll_s if box.has_data_link else p3.poll_s if isinstance(p3, RelayDevice) else 0.0), 5.0),
             data_link=box.has_data_link,
             panel=station.positions.p4 is not None,

@@ -66,6 +66,7 @@ _WORDS = {
     "soc_unknown": "the battery's state of charge is unknown: load on the grid",
     "lowest_reached": "battery at {:.0f} %, the lowest allowed is {:.0f} %: load on the grid",
     "p3_not_alive": "the power station's output is not proved alive: P1 stays closed",
+    "deadman_unproved": "P1 stays closed until its dead-man is proved: stop the station and run sps relay verify-deadman p1",
     "p3_not_closed": "the relay at P3 is not proved closed: load on the grid",
     "p3_lost": "the power station's output went {}: P1 closed at once, paused until {}",
     "p1_unknown": "relay P1 does not answer: load on the grid",

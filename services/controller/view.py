@@ -36,6 +36,7 @@ class View(NamedTuple):
     p3_on: bool | None
     """The relay at P3; None also where there is none."""
     p1_timer_fired: bool
+    p1_deadman_proved: bool | None
     mode_confirmed: Mode | None
     grid_dark: bool
     """Both grid-side devices are silent or without voltage."""
@@ -78,6 +79,7 @@ def resolve(snapshot: Snapshot, settings: Settings) -> View:
         p2_on=p2_on,
         p3_on=p3_on,
         p1_timer_fired=p1_relay is not None and p1_relay.timer_fired,
+        p1_deadman_proved=p1_relay.deadman_proved if p1_relay else None,
         mode_confirmed=mode_of(relays, p3_switchable=settings.hardware.p3_actuator),
         grid_dark=p1_dark and p2_dark,
         silent=snapshot.silent,

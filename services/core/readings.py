@@ -49,3 +49,5 @@ class RelayState:
     fault: str | None = None
     timer_fired: bool = False
     """The device's own dead-man timer switched it, against the standing wish."""
+    deadman_proved: bool | None = None
+    """Whether it was once seen to flip back by itself; None for a device that the person says has no timer."""

@@ -7,6 +7,7 @@ from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.bus.contract import RELAY_STATE
 from services.bus.messages.devices import RelayStateMessage
+from services.relay_bridge import holds
 from services.relay_bridge.holds import WELDED_W
 from services.relay_bridge.relay import Relay
 from services.relay_bridge.status import Status
@@ -36,7 +37,8 @@ class Announcer:
         fault = relay.fault
         self._tell_health(relay.position, fault)
         on = status.on if status else None
-        facts = (on, _confirmed_by(status), _command_id(relay, on), fault, status is not None and status.timer_s is not None)
+        fired = holds.timer_fired(relay.memory)
+        facts = (on, _confirmed_by(status), _command_id(relay, on), fault, fired, status is not None and status.timer_s is not None)
         now = self._clock.monotonic()
         last = self._published.get(relay.position)
         if not self._clock.known or (last is not None and last.facts == facts and now - last.at < REPEAT_S):
@@ -48,6 +50,8 @@ class Announcer:
             confirmed_by=_confirmed_by(status),
             command_id=_command_id(relay, on),
             timer_s=status.timer_s if status else None,
+            timer_fired=fired,
+            deadman_proved=relay.deadman_proved,
             fault=fault,
         )
         self._bus.publish(RELAY_STATE, state, position=relay.position)

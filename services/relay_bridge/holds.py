@@ -15,6 +15,7 @@ UNASKED_HOLD_S = 30.0
 WELDED_W = 5.0
 """More than this through a relay that says off means a welded contact; less confirms that it is off."""
 _WELDED_POLLS = 2
+FIRED = "device timer fired"
 _UNTIMED_TRIES = 2
 _FIRED_SHARE = 0.9
 """From this share of the device's timer on, a flip back counts as the timer's doing."""
@@ -158,6 +159,11 @@ def decide(memory: Memory, rules: Rules, now: float) -> Order | None:
     return _unsafe(memory, rules, held, now)
 
 
+def timer_fired(memory: Memory) -> bool:
+    """Whether the device's own timer has switched it against the standing wish."""
+    return memory.barred is not None and memory.barred[1] == FIRED and (memory.wish is None or _is_barred(memory, memory.wish))
+
+
 def next_change(memory: Memory, now: float) -> float | None:
     """When `decide` may answer otherwise although nothing is heard or seen; None: never."""
     times = [memory.wish.until] if memory.wish else []
@@ -211,7 +217,7 @@ def _flipped(memory: Memory, rules: Rules, status: Status, at: float, now: float
     if wish is None or carried is None or now >= wish.until or _id(carried.order) != wish.command_id or status.on == wish.on:
         return memory
     if wish.on != rules.safe and rules.device_timer_s is not None and at >= carried.at + _FIRED_SHARE * rules.device_timer_s:
-        return replace(memory, barred=(wish.command_id, "device timer fired"))
+        return replace(memory, barred=(wish.command_id, FIRED))
     if _is_barred(memory, wish):
         return memory
     return replace(memory, foreign=f"found {word(status.on)} though {word(wish.on)} was set")

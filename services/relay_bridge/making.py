@@ -16,6 +16,7 @@ from services.relay_bridge.holds import Rules
 from services.relay_bridge.located import Located, Ways
 from services.relay_bridge.mdns import lookup_near
 from services.relay_bridge.relay import Relay
+from services.relay_bridge.verify import is_proved, load_proofs
 
 ListenTo = Callable[[Callable[[], RelayDevice], Callable[[], None]], Awaitable[None]]
 
@@ -49,9 +50,22 @@ class Maker:
         self._loop = asyncio.get_running_loop()
         clock, jitter = self._context.clock, self._context.random
         self._relay = relay = Relay(
-            self._name, self._device, self._driver, rules, clock=clock, jitter=jitter, complain=self._complain, changed=announcer.announce
+            self._name,
+            self._device,
+            self._driver,
+            rules,
+            clock=clock,
+            jitter=jitter,
+            complain=self._complain,
+            changed=announcer.announce,
+            deadman_proved=self._deadman_proved(rules),
         )
         return relay
+
+    def _deadman_proved(self, rules: Rules) -> bool | None:
+        if rules.device_timer_s is None:
+            return None
+        return is_proved(load_proofs(self._context.state_dir("relay_bridge")), self._name, self._device, safe_on=rules.safe)
 
     def _connect(self, password: str | None) -> RelayDriver:
         monotonic = self._context.clock.monotonic

@@ -44,8 +44,11 @@ class Relay:
         jitter: random.Random,
         complain: Complain,
         changed: Callable[["Relay"], None],
+        deadman_proved: bool | None = None,
     ) -> None:
         self.position = position
+        self.deadman_proved = deadman_proved
+        """Whether the device was once seen to flip back by itself; None where it has no timer, or nobody asks."""
         self.device = device
         """With the address where it answers."""
         self.rules = rules

@@ -84,5 +84,7 @@ class RelayStateMessage(Telemetry):
     """What is left on the device's own dead-man timer; null when none runs."""
     timer_fired: bool = False
     """The device's own dead-man timer has switched it, against the standing wish."""
+    deadman_proved: bool | None = None
+    """Whether the device was once seen to flip back by itself; null for one that the person says has no timer."""
     fault: str | None = None
     """In words: not answering, a welded contact, a timer that fired."""

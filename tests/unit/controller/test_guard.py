@@ -304,3 +304,13 @@ def test_a_clock_that_steps_back_does_not_hold_a_relay_for_hours():
 def test_no_dwell_holds_the_load_on_a_battery_that_is_at_its_lowest_or_unknown(soc_pct):
     both = Memory(mode=Mode.BATTERY_AND_CHARGE, at=NOW - timedelta(seconds=1), switching=Switching(p1_at=NOW), charging=True)
     assert RELAYS[decide(snapshot(p1_on=False, soc_pct=soc_pct), both, SETTINGS, NOW).mode].p1
+
+
+@pytest.mark.parametrize(("proved", "mode"), [(True, Mode.BATTERY), (None, Mode.BATTERY), (False, SAFE_MODE)])
+def test_on_a_real_station_p1_opens_only_once_its_dead_man_was_proved(proved, mode):
+    real = replace(SETTINGS, deadman_proof=True)
+    relay = fresh(RelayState(True, deadman_proved=proved))
+    decision = decide(snapshot(event=an_event(), p1_relay=relay), Memory(), real, NOW)
+    assert decision.mode is mode
+    assert (decision.reason.code == "deadman_unproved") == (proved is False)
+    assert decide(snapshot(event=an_event(), p1_relay=relay), Memory(), SETTINGS, NOW).mode is Mode.BATTERY

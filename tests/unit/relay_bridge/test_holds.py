@@ -120,10 +120,12 @@ def test_after_the_devices_timer_fired_only_a_new_wish_opens_again() -> None:
     assert holds.decide(memory, P1, 60) is None, "it may have fired unseen: look first"
     memory = polled(memory, P1, status(True), 61)
     assert holds.fault(memory, P1) == "device timer fired"
+    assert holds.timer_fired(memory)
     assert holds.decide(memory, P1, 61) is None
     memory = renewed(memory, 70)
     assert holds.decide(memory, P1, 70) is None
     assert holds.fault(memory, P1) == "device timer fired"
+    assert holds.timer_fired(memory)
     memory = renewed(memory, 80, command_id="b")
     assert holds.fault(memory, P1) is None
     assert holds.decide(memory, P1, 80) is not None

@@ -84,7 +84,8 @@ def test_run_names_the_services_there_are(sps, tmp_path):
 
 def test_speed_is_refused_for_a_station_in_real_time(sps, tmp_path):
     file = tmp_path / "station.yaml"
-    file.write_text(SHIPPED.read_text(encoding="utf-8").replace("clock: simulated", "clock: system"), encoding="utf-8")
+    real = SHIPPED.read_text(encoding="utf-8").replace("clock: simulated", "clock: system").replace("bus: tcp:127.0.0.1:18085", "bus: 1")
+    file.write_text(real, encoding="utf-8")
     result = sps("run", "--config", file, "--speed", "60", "--var", tmp_path / "var")
     assert (result.exit_code, "real time" in result.stderr) == (2, True)
 
@@ -103,8 +104,8 @@ def test_run_names_a_port_in_use_in_one_line(sps, tmp_path, quiet_station):
 
 def _replace_device_ports(file: Path) -> Path:
     text = file.read_text(encoding="utf-8")
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    for old, server in zip((18081, 18082, 18083), sockets, strict=True):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    for old, server in zip((18081, 18082, 18083, 18084, 18085), sockets, strict=True):
         text = text.replace(str(old), str(server.getsockname()[1]))
         server.close()
     file.write_text(text, encoding="utf-8")

@@ -45,7 +45,7 @@ def test_host_that_is_not_ours_is_said_so():
 
 def test_each_port_of_the_shipped_station_is_checked_once():
     wanted = [broker_listener(STATION), *listeners(STATION, ("recorder", "gateway", "controller"), simulator=True)]
-    assert sorted(w.port for w in wanted) == [1883, 8080, 8081, 18081, 18082, 18083]
+    assert sorted(w.port for w in wanted) == [1883, 8080, 8081, 18081, 18082, 18083, 18084, 18085]
 
 
 def test_without_simulator_its_ports_do_not_matter():

@@ -74,6 +74,6 @@ def test_an_event_that_was_given_up_ends_when_it_was(station) -> None:
     assert reckoning.end_of(event(status=EventStatus.COMPLETED, ts=START + timedelta(hours=9))) == START + timedelta(hours=2)
 
 
-@pytest.mark.parametrize(("speed", "gap_s"), [(1, 5), (60, 300)])
+@pytest.mark.parametrize(("speed", "gap_s"), [(1, 10), (60, 600)])
 def test_the_longest_gap_grows_with_the_speed_of_a_simulation(station, speed, gap_s) -> None:
     assert reckoning.max_gap_s(station, speed) == gap_s

@@ -29,6 +29,7 @@ def station_text(broker: TestBroker) -> str:
     """The shipped station in real time, at `broker`, on a free port."""
     body = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     body["clock"] = "system"
+    body["positions"]["p4"] = {"sensor": "station"}  # the shipped one is the simulator's own
     body["broker"]["port"] = broker.port
     body["recorder"] = {"api": {"port": free_port()}, "commit_every_s": COMMIT_EVERY_S}
     return yaml.safe_dump(body)

@@ -8,10 +8,13 @@ FOLDER = Path(__file__).parent.parent / "requirements"
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; (.*?))? \\$")
 
 
-def requirements(text: str) -> dict[tuple[str, str], str]:
-    """The version of each (package, marker) that a lock pins."""
-    found = (REQUIREMENT.match(line) for line in text.splitlines())
-    return {(m[1], m[3] or ""): m[2] for m in found if m}
+def versions(text: str) -> dict[str, set[str]]:
+    """The versions of each package that a lock pins; more than one where markers choose."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        if match := REQUIREMENT.match(line):
+            found.setdefault(match[1], set()).add(match[2])
+    return found
 
 
 def problems(name: str, text: str) -> list[str]:
@@ -29,10 +32,13 @@ def problems(name: str, text: str) -> list[str]:
 
 
 def disagreements(run: str, dev: str) -> list[str]:
-    """What the smaller lock holds and the larger does not, or in another version."""
-    larger = requirements(dev)
-    return [f"run.txt has {package}=={version}, dev.txt does not" for (package, marker), version in requirements(run).items()
-            if larger.get((package, marker)) != version]  # fmt: skip
+    """What the smaller lock holds and the larger does not, or in another version. Where a marker leaves it out may differ."""
+    larger = versions(dev)
+    return [
+        f"run.txt has {package}=={version}, dev.txt does not"
+        for package, pinned in versions(run).items()
+        for version in sorted(pinned - larger.get(package, set()))
+    ]
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 
 	@exec $(BIN)/sps run
 
 test: .venv/.installed-dev  ## run every test; ARGS='-k page' to choose
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses logical --dist loadfile $(ARGS)
 
 check: .venv/.installed-dev  ## format, lint, types, import rules, generated documents, locks
 	$(BIN)/ruff format --check .

@@ -77,8 +77,7 @@ def _print(found: "Finding") -> None:
 
 
 def _conclude(config: Path, found: "Finding", *, write: bool) -> None:
-    from datetime import UTC, datetime
-
+    from services.bus.clock import SystemClock
     from services.cli import station_file
     from services.core.config.load import ConfigError
     from services.core.modes import AtsPriority
@@ -90,7 +89,7 @@ def _conclude(config: Path, found: "Finding", *, write: bool) -> None:
     fields = {"priority": found.priority.value}
     fields["delay_s"] = "null" if found.delay_s is None else f"{found.delay_s:.1f}"
     fields["gap_s"] = "null" if found.gap_s is None else f"{found.gap_s:.2f}"
-    fields["measured_at"] = f'"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"'
+    fields["measured_at"] = f'"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}"'
     try:
         station_file.write(config, station_file.with_fields(config.read_text(encoding="utf-8"), "transfer_switch", fields))
     except ConfigError as error:

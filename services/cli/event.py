@@ -157,17 +157,16 @@ def _send(station: "Station", command: "EventCommand", accepted: "Accepted", wai
 
 def _command(station: "Station", **fields: Any) -> "EventCommand":
     """The command these fields make; ends with code 2, naming the field, if they make none."""
-    from datetime import UTC, datetime
-
     from pydantic import ValidationError
 
+    from services.bus.clock import SystemClock
     from services.bus.messages.events import EventCommand
 
     try:
         command = EventCommand.model_validate({name: value for name, value in fields.items() if value is not None})
         check_id(command.id or "")
         if command.start is not None:
-            parse_start(command.start, datetime.now(UTC), station.zone)  # its form only: the station may live in another time
+            parse_start(command.start, SystemClock().now(), station.zone)  # its form only: the station may live in another time
     except BadValue as error:
         fail(str(error), WRONG_USAGE)
     except ValidationError as error:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -85,7 +84,7 @@ async def verify_deadman(
     """
     _stop_if(busy)
     await _read(driver)
-    wall = datetime.now(UTC)
+    at = clock.now()
     try:
         after_s = await _flips_after(driver, safe_on=safe_on, clock=clock, busy=busy, timer_s=timer_s, tell=tell)
     except DeviceError as error:
@@ -94,7 +93,7 @@ async def verify_deadman(
         await _restore(driver, safe_on, clock)
     proof = Proof(
         driver=device.driver, address=device.address, channel=device.channel, safe_on=safe_on,
-        timer_s=timer_s, flipped_after_s=round(after_s, 2), at=wall,
+        timer_s=timer_s, flipped_after_s=round(after_s, 2), at=at,
     )  # fmt: skip
     proofs = load_proofs(state_dir)
     write_atomic(

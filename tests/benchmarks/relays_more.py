@@ -1,6 +1,5 @@
 """From `relay/p1/command` to the confirmed `relay/p1/state`, for Kasa and for Shelly over Bluetooth, beside bare calls, interleaved."""
 
-import asyncio
 import json
 import platform
 import random
@@ -20,7 +19,7 @@ import paho.mqtt.client as mqtt
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
-from services.relay_bridge.drivers.own_loop import OwnLoop
+from services.bus.loop_thread import LoopThread
 from services.relay_bridge.drivers.shelly_ble_link import BleSession
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.reaction import process
@@ -129,13 +128,13 @@ def station_file(folder: Path, kind: str, broker: TestBroker, p1: str, p2: str) 
 
 
 @contextmanager
-def loop() -> Iterator[OwnLoop]:
+def loop() -> Iterator[LoopThread]:
     """A loop of its own."""
-    own = OwnLoop("bare")
+    own = LoopThread("bare")
     try:
         yield own
     finally:
-        own.close(partial(asyncio.sleep, 0))
+        own.close()
 
 
 def bare_kasa(stack: ExitStack, address: str) -> tuple[Call, Callable[[], None]]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from contextlib import contextmanager
 
@@ -20,13 +21,14 @@ def tell(running, what, **body):
     assert answer.ok, answer.text
 
 
-def errors(running, service):
+def relay_faults(running, position):
+    """All that the relay bridge said was wrong with it."""
     rows = requests.get(
         f"{running.recorder}/api/states",
-        params={"topic": f"service/{service}/error", "start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"},
+        params={"topic": f"relay/{position}/state", "start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"},
         timeout=5,
     ).json()
-    return [row["payload"] for row in rows]
+    return [fault for row in rows if (fault := row["payload"]["fault"])]
 
 
 def state(running):
@@ -34,9 +36,13 @@ def state(running):
     return requests.get(f"{running.page}/api/state", timeout=5).json()["controller"] or {}
 
 
+def in_real_time(folder):
+    return station_file(folder, simulation={"speed": 1, "seed_days": 0}, limits={"dwell_s": 0})
+
+
 @pytest.fixture
 def file(tmp_path):
-    return station_file(tmp_path, simulation={"speed": 1, "seed_days": 0}, limits={"dwell_s": 0})
+    return in_real_time(tmp_path)
 
 
 @contextmanager
@@ -49,26 +55,45 @@ def an_event(file, var):
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def killed(tmp_path_factory):
+    """A station that was killed in an event, and when. The minute of its relay's timer passes while the other tests of this file run."""
+    folder = tmp_path_factory.mktemp("killed")
+    with an_event(in_real_time(folder), folder / "var") as running:
+        simulator = psutil.Process(int(requests.get(f"{running.station['battery']['address']}/identity", timeout=5).json()["pid"]))
+        tell(running, "lease", seconds=600)
+        running.process.kill()
+        running.process.wait()
+        closed_at = []
+        watch = threading.Thread(target=lambda: closed_at.append(first_seen(lambda: running.relay_is_on("p1"))))
+        started = time.monotonic()
+        watch.start()
+
+        def took_s():
+            watch.join(DEVICE_TIMER_S + SLACK_S)
+            return closed_at[0] - started if closed_at and closed_at[0] else None
+
+        try:
+            yield running, took_s
+        finally:
+            tell(running, "lease", seconds=2)
+    gone, _ = psutil.wait_procs([simulator], timeout=15)
+    assert gone, "the house ends with its lease"
+
+
+def first_seen(condition):
+    """When `condition` was first true, or None."""
+    deadline = time.monotonic() + DEVICE_TIMER_S + SLACK_S
+    while time.monotonic() < deadline:
+        if condition():
+            return time.monotonic()
+        time.sleep(0.2)
+    return None
+
+
 def assert_never_long_without_a_source(running):
     house = requests.get(f"{running.station['battery']['address']}/house", timeout=5).json()
     assert house["unserved_s"] <= SLACK_S
-
-
-def test_killed_with_nobody_to_start_it_again_the_relay_closes_by_its_own_timer(tmp_path, file):
-    with an_event(file, tmp_path / "var") as running:
-        simulator = int(requests.get(f"{running.station['battery']['address']}/identity", timeout=5).json()["pid"])
-        running.process.kill()
-        running.process.wait()
-        killed_at = time.monotonic()
-        try:
-            wait_for(lambda: running.relay_is_on("p1"), within_s=DEVICE_TIMER_S + SLACK_S, what="the device's timer closes P1")
-            assert time.monotonic() - killed_at <= DEVICE_TIMER_S + 1
-            assert_never_long_without_a_source(running)
-        finally:
-            house = psutil.Process(simulator)
-            tell(running, "lease", seconds=2)
-        gone, _ = psutil.wait_procs([house], timeout=15)
-        assert gone, "the house ends with its lease"
 
 
 def test_an_output_that_dies_gives_the_load_back_within_seconds(tmp_path, file):
@@ -92,16 +117,32 @@ def test_a_broker_that_is_killed_comes_back_and_the_event_goes_on(tmp_path, file
         assert_never_long_without_a_source(running)
 
 
+@pytest.fixture(scope="module")
+def in_event(tmp_path_factory):
+    """A station in an event, for faults that it survives."""
+    folder = tmp_path_factory.mktemp("in_event")
+    with an_event(in_real_time(folder), folder / "var") as running:
+        yield running
+
+
 @pytest.mark.parametrize(
     "fault", [{"http_500": True}, {"nonsense": True}, {"half": True}, {"silent": True}, {"refuse": True}, {"delay_s": 4}]
 )
-def test_a_relay_that_misbehaves_is_named_and_the_station_recovers(tmp_path, file, fault):
-    with an_event(file, tmp_path / "var") as running:
-        tell(running, "fault", device="p1", **fault)
-        wait_for(lambda: any("p1" in error["message"] for error in errors(running, "relay_bridge")), within_s=20, what="an error names P1")
-        assert running.process.poll() is None
-        tell(running, "fault", device="p1")
-        wait_for(
-            lambda: (told := state(running)) and told["mode_confirmed"] == told["mode_commanded"], within_s=40, what="the station recovers"
-        )
-        assert_never_long_without_a_source(running)
+def test_a_relay_that_misbehaves_is_named_and_the_station_recovers(in_event, fault):
+    before = len(relay_faults(in_event, "p1"))
+    tell(in_event, "fault", device="p1", **fault)
+    wait_for(lambda: len(relay_faults(in_event, "p1")) > before, within_s=20, what="P1's fault is told")
+    assert in_event.process.poll() is None
+    tell(in_event, "fault", device="p1")
+    wait_for(
+        lambda: (told := state(in_event)) and told["mode_confirmed"] == told["mode_commanded"], within_s=40, what="the station recovers"
+    )
+    assert_never_long_without_a_source(in_event)
+
+
+def test_killed_with_nobody_to_start_it_again_the_relay_closes_by_its_own_timer(killed):
+    running, took_s = killed
+    closed_after_s = took_s()
+    assert closed_after_s is not None, "the device's timer closes P1"
+    assert closed_after_s <= DEVICE_TIMER_S + 1
+    assert_never_long_without_a_source(running)

@@ -11,9 +11,9 @@ from services.bluetti_bridge.ble_link import Ble, BleAddress, Codec, Found, Link
 from services.bluetti_bridge.driver import Manners, Reply
 from services.bluetti_bridge.errors import BadReply, StationRefused, StationSilent
 from services.bluetti_bridge.frames import ModbusException, read, write
-from services.bluetti_bridge.loop_thread import Closed, LoopThread
 from services.bluetti_bridge.model import Model
 from services.bluetti_bridge.models import model_named, model_of
+from services.bus.loop_thread import LoopThread, NotFinished
 from services.core.config.hardware import PowerStation
 
 _LONGEST_WAIT_S = 300.0
@@ -95,9 +95,9 @@ class BluettiBle:
                 return await work(model, link, found)
 
         try:
-            return self._loop.call(connected())
-        except Closed:
-            raise StationSilent("the bridge is closing") from None
+            return self._loop.call(connected)
+        except NotFinished as error:
+            raise StationSilent(f"the driver: {error}") from None
 
 
 def _model_of(found: Found) -> Model:

@@ -30,6 +30,10 @@ from bumble.transport.common import Transport
 from bumble.transport.tcp_client import open_tcp_client_transport
 
 _MTU = 247
+_START_S = 5.0
+"""For an adapter to begin scanning."""
+_AGAIN_S = 0.1
+"""Until a request that did not hear its cancellation is told again."""
 
 
 def backends(hci: str) -> tuple[type[BaseBleakClient], type[BaseBleakScanner]]:
@@ -85,12 +89,12 @@ class _Client(BaseBleakClient):
     async def connect(self, pair: bool, **_: Any) -> None:  # noqa: ARG002
         try:
             async with asyncio.timeout(self._timeout):
-                device = await self._adapter.open()
-                connection = await device.connect(Address(self.address, Address.RANDOM_DEVICE_ADDRESS), timeout=None)
+                device = await _answered(self._adapter.open())
+                connection = await _answered(device.connect(Address(self.address, Address.RANDOM_DEVICE_ADDRESS), timeout=None))
                 connection.on(connection.EVENT_DISCONNECTION, self._lost)
                 peer = Peer(connection)
-                await peer.request_mtu(_MTU)
-                self.services = await _discover(peer)
+                await _answered(peer.request_mtu(_MTU), connection)
+                self.services = await _answered(_discover(peer), connection)
         except BaseException as error:
             await self._adapter.close()
             if isinstance(error, BaseBumbleError | OSError) and not isinstance(error, TimeoutError):
@@ -142,30 +146,7 @@ class _Client(BaseBleakClient):
         return self._peer.gatt_client
 
     async def _answered(self, request: Any) -> Any:
-        """The result of a GATT request, unless the link goes first: bumble would wait for its answer all the same."""
-        connection = self._connection
-        asked = asyncio.ensure_future(request)
-        gone: asyncio.Future[None] = asked.get_loop().create_future()
-
-        def lost(*_: object) -> None:
-            if not gone.done():
-                gone.set_result(None)
-
-        if connection is not None:
-            connection.on(connection.EVENT_DISCONNECTION, lost)
-        try:
-            await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                raise BleakError("the device disconnected")
-            return await asked
-        except BaseBumbleError as error:
-            raise BleakError(str(error)) from error
-        finally:
-            if connection is not None:
-                connection.remove_listener(connection.EVENT_DISCONNECTION, lost)
-            if not asked.done():
-                asked.cancel()
-                await asyncio.gather(asked, return_exceptions=True)
+        return await _answered(request, self._connection)
 
     def _lost(self, *_: object) -> None:
         if self._connection is None:
@@ -185,11 +166,14 @@ class _Scanner(BaseBleakScanner):
     async def start(self) -> None:
         self.seen_devices = {}
         try:
-            device = await self._adapter.open()
-            device.on(device.EVENT_ADVERTISEMENT, self._heard)
-            await device.start_scanning()
+            async with asyncio.timeout(_START_S):
+                device = await _answered(self._adapter.open())
+                device.on(device.EVENT_ADVERTISEMENT, self._heard)
+                await _answered(device.start_scanning())
         except BaseException as error:
             await self._adapter.close()
+            if isinstance(error, TimeoutError):
+                raise BleakError(f"cannot scan: the adapter did not answer within {_START_S:g} s") from error
             if isinstance(error, BaseBumbleError | OSError):
                 raise BleakError(f"cannot scan: {error}") from error
             raise
@@ -210,6 +194,36 @@ class _Scanner(BaseBleakScanner):
         if self.is_allowed_uuid(uuids):
             address = advertisement.address.to_string(with_type_qualifier=False)
             self.call_detection_callbacks(self.create_or_update_device(address, address, name, advertisement, heard), heard)
+
+
+async def _answered(request: Any, connection: Connection | None = None) -> Any:
+    """What `request` gives, unless it is cancelled or the link goes first.
+
+    bumble waits for an answer even if the link is gone, and with asyncio.wait_for, which in Python 3.11 forgets a cancellation that
+    comes together with the answer; then nobody would be left to end the next wait.
+    """
+    asked = asyncio.ensure_future(request)
+    gone: asyncio.Future[None] = asked.get_loop().create_future()
+
+    def lost(*_: object) -> None:
+        if not gone.done():
+            gone.set_result(None)
+
+    if connection is not None:
+        connection.on(connection.EVENT_DISCONNECTION, lost)
+    try:
+        await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            raise BleakError("the device disconnected")
+        return asked.result()
+    except BaseBumbleError as error:
+        raise BleakError(str(error)) from error
+    finally:
+        if connection is not None:
+            connection.remove_listener(connection.EVENT_DISCONNECTION, lost)
+        while not asked.done():
+            asked.cancel()
+            await asyncio.wait([asked], timeout=_AGAIN_S)
 
 
 async def _discover(peer: Peer) -> BleakGATTServiceCollection:

@@ -30,7 +30,8 @@ async def search(seconds: float, hci: str | None = None) -> Outcome:
         else:
             heard = await BleakScanner.discover(timeout=seconds, return_adv=True, backend=backends(hci)[1])
     except (BleakError, OSError, EOFError) as error:
-        return Outcome(TECHNIQUE, problem=f"no usable Bluetooth adapter ({error}); is there one, and is bluetoothd running?")
+        hint = "is there one, and is bluetoothd running?" if hci is None else f"does the simulation run that offers {hci}?"
+        return Outcome(TECHNIQUE, problem=f"no usable Bluetooth adapter ({error}); {hint}")
     prefix = "" if hci is None else f"hci:tcp:{hci}/"
     found = [
         device(f"{prefix}{about.address}", said.local_name or about.name or "", said.manufacturer_data, said.service_uuids, said.rssi)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from services.bus.loop_thread import LoopThread, NotFinished
 from services.core.config.hardware import RelayDevice
 from services.relay_bridge.drivers.kasa_reply import Rule, is_metered, parse_rules, parse_status, result
-from services.relay_bridge.drivers.own_loop import OwnLoop
 from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent, NotCarriedOut
 from services.relay_bridge.status import Status, discrepancy, word
 
@@ -64,7 +64,7 @@ class Kasa:
     def __init__(self, address: str, timeout_s: float, secret: str | None = None) -> None:
         config = _config(address, timeout_s, secret)
         self._timeout_s = timeout_s
-        self._loop = OwnLoop(f"kasa {config.host}")
+        self._loop = LoopThread(f"kasa {config.host}")
         self._config = config
         self._commands: BaseProtocol | None = None
         self._polls: BaseProtocol | None = None
@@ -74,6 +74,8 @@ class Kasa:
         """Whether it knows countdowns; without them it can do no more than `deadman: none` asks of it."""
         self._rule: str | None = None
         """The id of the rule last seen in the plug's table."""
+        self._ruleless = False
+        """Whether the table was last seen without one."""
         self._boot_state_told = False
 
     def status(self) -> Status:
@@ -103,7 +105,10 @@ class Kasa:
         self._loop.close(self._close)
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._loop.call(work, 2 * _EXCHANGES * self._timeout_s)
+        try:
+            return self._loop.call(work, 2 * _EXCHANGES * self._timeout_s)
+        except NotFinished as error:
+            raise DeviceSilent(f"the driver: {error}") from None
 
     async def _identity(self) -> str:
         self._polls = self._polls or _protocol(self._config)
@@ -122,9 +127,9 @@ class Kasa:
             await self._arm(plug, on=not on, delay_s=max(1, round(timer_s)))
         await _ask(plug, "system", "set_relay_state", {"state": int(on)})
         try:
-            if timer_s is None and self._counts:
-                await _ask(plug, "count_down", "delete_all_rules", {})
-            return await self._read(plug)
+            status = await self._read(plug, disarm=timer_s is None)
+            # A plug may look up its rules before it deletes them.
+            return await self._read(plug) if timer_s is None and status.timer_s is not None else status
         except DeviceRefused as error:
             # To the caller, refused would mean that nothing was switched.
             raise DeviceSilent(f"was set {word(on)}, but not read back: {error}") from error
@@ -132,34 +137,44 @@ class Kasa:
     async def _arm(self, plug: "BaseProtocol", *, on: bool, delay_s: int) -> None:
         """Have the plug's one rule count anew: never without a rule in between, as deleting and adding it would be."""
         rule = {"enable": 1, "delay": delay_s, "act": int(on), "name": _RULE_NAME}
-        known, self._rule = self._rule, None
-        if known is not None:
-            try:
+        known, ruleless, self._rule, self._ruleless = self._rule, self._ruleless, None, False
+        try:
+            if known is not None:
                 await _ask(plug, "count_down", "edit_rule", rule | {"id": known})
-            except DeviceRefused:
-                known = None  # gone meanwhile
-        if known is None:
-            rules = await self._rules(plug)
-            if rules:
-                await _ask(plug, "count_down", "edit_rule", rule | {"id": rules[0].id})
-            else:
+            elif ruleless:
                 await _ask(plug, "count_down", "add_rule", rule)
+            else:
+                await self._arm_unseen(plug, rule)
+        except DeviceRefused:
+            if known is None and not ruleless:
+                raise
+            # The table is not as it was last seen.
+            await self._arm_unseen(plug, rule)
         self._counts = True
+
+    async def _arm_unseen(self, plug: "BaseProtocol", rule: dict[str, Any]) -> None:
+        if rules := await self._rules(plug):
+            await _ask(plug, "count_down", "edit_rule", rule | {"id": rules[0].id})
+        else:
+            await _ask(plug, "count_down", "add_rule", rule)
 
     async def _rules(self, plug: "BaseProtocol") -> list[Rule]:
         return parse_rules(await _ask(plug, "count_down", "get_rules", {}))
 
-    async def _read(self, plug: "BaseProtocol") -> Status:
+    async def _read(self, plug: "BaseProtocol", *, disarm: bool = False) -> Status:
+        """With `disarm`, delete its rules in the same exchange."""
         if self._metered is None:
             await self._learn(plug)
         request: dict[str, Any] = {"system": {"get_sysinfo": {}}}
         if self._counts:
-            request["count_down"] = {"get_rules": {}}
+            request["count_down"] = ({"delete_all_rules": {}} if disarm else {}) | {"get_rules": {}}
         if self._metered:
             request["emeter"] = {"get_realtime": {}}
         reply = await _query(plug, request)
+        if self._counts and disarm:
+            result(reply, "count_down", "delete_all_rules")
         rules = parse_rules(result(reply, "count_down", "get_rules")) if self._counts else []
-        self._rule = rules[0].id if rules else None
+        self._rule, self._ruleless = rules[0].id if rules else None, not rules and self._counts
         meter = result(reply, "emeter", "get_realtime") if self._metered else None
         return parse_status(result(reply, "system", "get_sysinfo"), meter, rules)
 

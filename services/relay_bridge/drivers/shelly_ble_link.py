@@ -15,7 +15,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError
 
-from services.relay_bridge.drivers.own_loop import OwnLoop
+from services.bus.loop_thread import LoopThread, NotFinished
 from services.relay_bridge.drivers.shelly_reply import Reply, parse_frame
 from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent
 
@@ -46,13 +46,16 @@ class BleSession:
         self._who, self._backends = _parse(address)
         self._timeout_s = timeout_s
         self._ids = count(1)
-        self._loop = OwnLoop(f"shelly_ble {self._who}")
+        self._loop = LoopThread(f"shelly_ble {self._who}")
         self._turn: asyncio.Lock | None = None
         self._client: BleakClient | None = None
 
     def call(self, method: str, **params: object) -> Reply:
         """The result of `method`. Raises DeviceSilent, DeviceRefused or BadReply. Tried once."""
-        return self._loop.call(lambda: self._call(method, params), 2 * (_CONNECT_SHARE + 1.0) * self._timeout_s + _HANG_UP_S)
+        try:
+            return self._loop.call(lambda: self._call(method, params), 2 * (_CONNECT_SHARE + 1.0) * self._timeout_s + _HANG_UP_S)
+        except NotFinished as error:
+            raise DeviceSilent(f"the driver: {error}") from None
 
     def close(self) -> None:
         """Hang up."""

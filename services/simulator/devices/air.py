@@ -7,13 +7,13 @@ Whoever connects to the port gets a controller of its own, as if a Bluetooth ada
 import asyncio
 from typing import Any
 
-from bumble.controller import Controller
 from bumble.device import Device
 from bumble.hci import HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR, HCI_Disconnect_Command
 from bumble.hci import Address as BluetoothAddress
 from bumble.host import Host
-from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink, StreamPacketSource
+
+from services.simulator.devices.radio import Ether, Radio
 
 
 class Air:
@@ -22,7 +22,7 @@ class Air:
     def __init__(self, *, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._link = LocalLink()  # type: ignore[no-untyped-call]
+        self._link = Ether()
         self._server: asyncio.Server | None = None
         self._plugs: set[_Plug] = set()
 
@@ -54,7 +54,7 @@ class Air:
 
     def device(self, name: str, address: str) -> Device:
         """A device in the air, still switched off (`power_on`). `address` is random static: it begins with C0 to FF."""
-        controller = Controller(name, link=self._link)
+        controller = Radio(name, link=self._link)
         # Its host must not be called back from within its own call.
         host = Host(controller, AsyncPipeSink(controller))
         return Device(name=name, address=BluetoothAddress(address), host=host)
@@ -63,14 +63,14 @@ class Air:
 class _Plug(StreamPacketSource):
     """One TCP connection: a controller for as long as it lasts."""
 
-    def __init__(self, link: LocalLink, plugs: "set[_Plug]") -> None:
+    def __init__(self, link: Ether, plugs: "set[_Plug]") -> None:
         super().__init__()
         self._link = link
         self._plugs = plugs
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._controller = Controller("adapter", host_source=self, host_sink=self, link=self._link)
+        self._controller = Radio("adapter", host_source=self, host_sink=self, link=self._link)
         self._plugs.add(self)
 
     def on_packet(self, packet: bytes) -> None:
@@ -84,9 +84,8 @@ class _Plug(StreamPacketSource):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._plugs.discard(self)
-        # The others must learn that the link is gone, as they would by its supervision time-out.
+        # The others learn at once what a real one would tell them by its silence.
         for connection in list(self._controller.le_connections.values()):
-            if self._link.find_le_controller(connection.peer_address) is not None:
-                command = HCI_Disconnect_Command(connection_handle=connection.handle, reason=HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
-                self._controller.on_hci_disconnect_command(command)
+            command = HCI_Disconnect_Command(connection_handle=connection.handle, reason=HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+            self._controller.on_hci_disconnect_command(command)
         self._link.remove_controller(self._controller)

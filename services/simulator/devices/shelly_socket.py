@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Protocol, Side
+from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
 from services.simulator.http_server import Request
@@ -69,6 +69,8 @@ class Sockets:
                         client.src = answer.get("dst", client.src) if "result" in answer else client.src
                         client.send(answer)
                 client.flush()
+                if client.protocol.state is not State.OPEN:
+                    return
         finally:
             self._clients.discard(client)
 

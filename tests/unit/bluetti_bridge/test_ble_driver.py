@@ -156,7 +156,7 @@ async def test_closing_ends_a_call_under_way_and_leaves_no_thread() -> None:
         await wait_for(lambda: emulated.device.connections == 1, what="connected")
         began = time.monotonic()
         await asyncio.to_thread(driver.close)
-        with pytest.raises(StationSilent, match="closing"):
+        with pytest.raises(StationSilent, match="closed"):
             await reading
         assert time.monotonic() - began < 3
         assert "bluetti" not in {thread.name for thread in threading.enumerate()}

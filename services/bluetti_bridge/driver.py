@@ -39,6 +39,10 @@ class PowerStationDriver(Protocol):
         """Read it. Raises StationError, and nothing else."""
         ...
 
+    def set(self, control: str, value: str) -> None:
+        """Write `value` to `control`, both by name as in a model's `controls`, and read it back. Raises StationError, and nothing else."""
+        ...
+
     def close(self) -> None:
         """Release the connection; a call still under way may fail."""
         ...

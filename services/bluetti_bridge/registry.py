@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from services.bluetti_bridge.driver import PowerStationDriver
+from services.bluetti_bridge.models import model_named, model_of
 from services.core.config.hardware import PowerStation
 
 DRIVERS = {
@@ -11,6 +12,16 @@ DRIVERS = {
     "simulated": "services.bluetti_bridge.drivers.simulated",
 }
 """Modules with a `connect(station)`, imported only when used: a driver may need a library of its own."""
+
+
+def cannot_switch(station: PowerStation, control: str) -> str | None:
+    """Why `control` cannot be written, as far as can be told before the power station has answered; None when nothing speaks against it."""
+    if station.driver not in DRIVERS or station.driver == "simulated":
+        return None
+    name = station.model or model_of(station.address.rpartition("/")[2])
+    if name is None or control in (model := model_named(name)).controls:
+        return None
+    return f"of an {model.name} no register is known that switches {control}; put a relay at P3, or leave 'switch' out"
 
 
 def connect(station: PowerStation) -> PowerStationDriver:

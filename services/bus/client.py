@@ -191,6 +191,10 @@ class Bus:
         log.warning("%s: %s%s", self.service, "; ".join(p for p in parts if p), f" ({suppressed} more like it)" if suppressed else "")
         self.publish(SERVICE_ERROR, told, service=self.service)
 
+    def announce(self) -> None:
+        """Say again that this service is online: somebody else of its name has said otherwise."""
+        self._publish_status("online")
+
     def health(self, problem: str | None) -> None:
         """Publish `problem` as what is degraded, or None for all well; only changes are sent."""
         if problem != self._problem:

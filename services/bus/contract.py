@@ -8,6 +8,7 @@ from services.bus.messages.devices import (
     BatteryEstimate,
     BatteryLink,
     BatteryReadingMessage,
+    LoadShift,
     PositionReading,
     RelayCommand,
     RelayStateMessage,
@@ -47,8 +48,16 @@ BATTERY_ESTIMATE = Channel("battery/estimate", BatteryEstimate, 0, False, "contr
 RELAY_COMMAND = Channel(
     "relay/{position}/command", RelayCommand, 0, False, "controller", "An absolute wish, renewed every 10 s.", command=True
 )
-RELAY_STATE = Channel("relay/{position}/state", RelayStateMessage, 1, True, "relay_bridge", "A relay after read-back.")
-EVENT_COMMAND = Channel("event/command", EventCommand, 1, False, "operator, gateway", "Schedule, cancel, opt out, opt in.", command=True)
+RELAY_STATE = Channel("relay/{position}/state", RelayStateMessage, 1, True, "relay_bridge, bluetti_bridge", "A relay after read-back.")
+LOAD_READING = Channel("load/{load}/reading", PositionReading, 0, False, "relay_bridge", "Power of a deferrable load.")
+LOAD_COMMAND = Channel(
+    "load/{load}/command", RelayCommand, 0, False, "controller", "An absolute wish for a deferrable load, renewed every 10 s.", command=True
+)
+LOAD_SHIFT = Channel("load/{load}/shift", LoadShift, 1, True, "controller", "What an event does with a deferrable load, and its energy.")
+LOAD_STATE = Channel("load/{load}/state", RelayStateMessage, 1, True, "relay_bridge", "A deferrable load's relay after read-back.")
+EVENT_COMMAND = Channel(
+    "event/command", EventCommand, 1, False, "operator, gateway", "Schedule, cancel, opt out, opt in, accept, decline.", command=True
+)
 EVENT = Channel(
     "event/{event_id}", EventMessage, 1, True, "controller", "A normalised event and its status; its appearance is the acceptance."
 )
@@ -64,5 +73,6 @@ SERVICE_ERROR = Channel("service/{service}/error", ServiceError, 0, False, "each
 
 CHANNELS: tuple[Channel[Payload], ...] = (
     POSITION_READING, BATTERY_READING, BATTERY_LINK, BATTERY_ESTIMATE, RELAY_COMMAND, RELAY_STATE, EVENT_COMMAND, EVENT, EVENT_BASELINE,
+    LOAD_READING, LOAD_COMMAND, LOAD_STATE, LOAD_SHIFT,
     EVENT_PERFORMANCE, CONTROLLER_STATE, OVERRIDE, COMMITTED, PREFERENCES, CLOCK, SERVICE_STATUS, SERVICE_ERROR,
 )  # fmt: skip

@@ -19,6 +19,7 @@ _EVENT = "20270701-1600-3f2a"
 
 PARAMETERS = {
     "position": ("p1", "The position of the relay or sensor: p1 grid to load, p2 grid to battery, p3 battery to load, p4 PV to battery."),
+    "load": ("washer", "The deferrable load's name in the station file."),
     "event_id": (_EVENT, "The event's id: 1 to 64 of A-Z a-z 0-9 . _ - and never `command`."),
     "service": ("controller", "The service's name."),
 }
@@ -55,6 +56,32 @@ _EXAMPLES: tuple[tuple[Channel[Payload], Payload], ...] = (
     (
         contract.RELAY_STATE,
         devices.RelayStateMessage(ts=_TS, on=False, confirmed_by="power", command_id="c-00042", timer_s=58.2),
+    ),
+    (
+        contract.LOAD_READING,
+        devices.PositionReading(ts=_TS, power_w=610.0, voltage_v=230.2, current_a=2.65, energy_wh=820.4, device="shelly_gen2 washer"),
+    ),
+    (
+        contract.LOAD_COMMAND,
+        devices.RelayCommand(ts=_TS, on=False, command_id="washer-00007", hold_s=30, reason="event: shifted until 20:06"),
+    ),
+    (
+        contract.LOAD_STATE,
+        devices.RelayStateMessage(ts=_TS, on=False, confirmed_by="power", command_id="washer-00007", timer_s=57.9),
+    ),
+    (
+        contract.LOAD_SHIFT,
+        devices.LoadShift(
+            ts=_TS,
+            event_id=_EVENT,
+            stage="off",
+            off_at=_START - timedelta(minutes=2),
+            resume_at=_START + timedelta(hours=4, minutes=6),
+            before_w=610.0,
+            deferred_wh=216.9,
+            resumed_wh=0.0,
+            shifted_wh=0.0,
+        ),
     ),
     (contract.EVENT_COMMAND, events.EventCommand(start="16:00", duration=timedelta(hours=4), goal=_PLEDGE)),
     (
@@ -117,6 +144,9 @@ _EXAMPLES: tuple[tuple[Channel[Payload], Payload], ...] = (
             duty=0.9,
             event_id=_EVENT,
             next_change=_START + 4 * _HOUR,
+            methods=(Method.REPLACEMENT, Method.SHIFTING),
+            instance="kitchen-pi-4711-3f2a",
+            in_charge_since=_START - 4 * _HOUR,
         ),
     ),
     (contract.OVERRIDE, state.Override(mode=2, duration=timedelta(minutes=30))),

@@ -43,6 +43,10 @@ def measure(
     from services.cli import ats_bench
 
     station = load_station(config)
+    if station.positions.p1_inside:
+        fail("there is no transfer switch to measure: P1 lies inside the power station", WRONG_USAGE)
+    if station.hardware.inverter_first:
+        fail("the priority is known, and mode 2 keeps P3 off; to measure anew, set transfer_switch.priority to unknown first", WRONG_USAGE)
     count = "once" if cycles == 1 else f"{cycles} times"
     typer.echo(_WARNING.format(count=count, seconds=ats_bench.OPEN_S))
     if not yes:

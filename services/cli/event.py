@@ -8,6 +8,7 @@ from services.cli.exits import EPILOG, WRONG_USAGE, CommandFailed, fail
 from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
 from services.core.events import OPEN_STATUSES, BadValue, EventStatus, check_id, parse_start
 from services.core.goals import Method
+from services.core.preferences import Answer
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -63,6 +64,9 @@ def schedule(
     event = _send(station, command, accepted, wait)
     if event.status not in OPEN_STATUSES:
         fail(f"event {event.id} is {event.status}{': ' if event.status_reason else ''}{event.status_reason}")
+    if event.status is EventStatus.PENDING:
+        typer.echo(f"it asks you: {_line(event, station.zone)}; answer with: sps event accept {event.id}, or decline")
+        return
     typer.echo(f"accepted: {_line(event, station.zone)}")
 
 
@@ -91,6 +95,24 @@ def opt_in(event_id: EventId, config: ConfigOption = DEFAULT_CONFIG, wait: WaitO
     Example: sps event opt-in 20260701-1600-3f2a
     """
     _change("opt_in", event_id, OPEN_STATUSES, config, wait)
+
+
+@app.command(epilog=EPILOG)
+def accept(event_id: EventId, config: ConfigOption = DEFAULT_CONFIG, wait: WaitOption = DEFAULT_WAIT_S) -> None:
+    """Take part in an event that asks (preferences: participation ask).
+
+    Example: sps event accept 20260701-1600-3f2a
+    """
+    _change("accept", event_id, OPEN_STATUSES - {EventStatus.PENDING}, config, wait)
+
+
+@app.command(epilog=EPILOG)
+def decline(event_id: EventId, config: ConfigOption = DEFAULT_CONFIG, wait: WaitOption = DEFAULT_WAIT_S) -> None:
+    """Take no part in an event that asks.
+
+    Example: sps event decline 20260701-1600-3f2a
+    """
+    _change("decline", event_id, {EventStatus.OPTED_OUT}, config, wait)
 
 
 @app.command("list", epilog=EPILOG)
@@ -199,5 +221,9 @@ def _line(event: "EventMessage", zone: "ZoneInfo") -> str:
     start, end = event.start.astimezone(zone), event.end.astimezone(zone)
     watts = event.goal.reduction_w if event.goal.reduction_w is not None else event.goal.import_w
     goal = f"{event.goal.kind}{'' if watts is None else f' {watts:g} W'}"
-    reason = f"  ({event.status_reason})" if event.status_reason else ""
+    why = event.status_reason
+    if event.answer_by is not None:
+        outcome = "accepted" if event.unanswered is Answer.ACCEPT else "declined"
+        why = f"answer until {event.answer_by.astimezone(zone):%Y-%m-%d %H:%M}, else it is {outcome}"
+    reason = f"  ({why})" if why else ""
     return f"{event.id}  {start:%Y-%m-%d %H:%M} to {end:%H:%M %Z}  {goal}  {event.status}{reason}"

@@ -42,11 +42,12 @@ def _refuse_unusable_devices(station: "Station") -> None:
     from services.relay_bridge import registry as relays
 
     problems = []
-    for name, device in station.positions.relays().items():
+    positions = {f"positions.{name}": device for name, device in station.positions.relays().items()}
+    for field, device in (positions | {f"loads.{name}": load for name, load in station.loads.items()}).items():
         try:
             relays.connect(device, lambda: 0.0).close()
         except ValueError as error:
-            problems.append(Problem(None, f"positions.{name}", "", str(error)))
+            problems.append(Problem(None, field, "", str(error)))
     if station.battery.has_data_link:
         try:
             stations.connect(station.battery).close()

@@ -40,6 +40,10 @@ def listeners(station: Station, services: Iterable[str], *, simulator: bool) -> 
             Listener(*_address(d.address.replace("hci:tcp:", "hci://", 1)), f"the simulated relay {p}", f"positions.{p}.address")
             for p, d in station.positions.relays().items()
         ]
+        found += [
+            Listener(*_address(load.address.replace("hci:tcp:", "hci://", 1)), f"the simulated load {name}", f"loads.{name}.address")
+            for name, load in station.loads.items()
+        ]
         ours = "battery.address" if station.simulation.port_address is None else "simulation.port_address"
         found.append(Listener(*_address(station.simulator_address), "the simulated power station", ours))
         if station.battery.address.startswith("hci:tcp:"):

@@ -145,12 +145,12 @@ async def _verify(station: "Station", position: str, device: "RelayDevice", var:
     from services.bus.clock import SystemClock
     from services.bus.runtime import Context
     from services.cli.running_station import watched
-    from services.core.positions import SAFE_RELAY_STATE, Position
+    from services.core.positions import Position
     from services.relay_bridge import verify
 
     if device.deadman == "none":
         raise CommandFailed(f"{position} is configured with 'deadman: none': there is no timer to prove", WRONG_USAGE)
-    safe_on = SAFE_RELAY_STATE[Position(position)]
+    safe_on = station.board.safe(Position(position))
     async with watched(station) as running:
         if (why := running.busy()) is not None:
             raise CommandFailed(f"not now: {why}")

@@ -4,14 +4,13 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.controller import guard, normal, ongoing, upcoming, waking
+from services.controller import curtail, guard, normal, ongoing, recharge, resting, upcoming, waking
 from services.controller.model import Decision, Interval, Memory, Phase, Proposal, Settings, Snapshot
 from services.controller.observe import learn, step_s, watch
 from services.controller.reasons import Reason
-from services.controller.view import View, resolve
+from services.controller.view import View, resolve, trusted
 from services.core.events import EventStatus
 from services.core.modes import Mode
-from services.core.observer import cautious_pct
 
 
 def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime) -> Decision:
@@ -19,18 +18,24 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
 
     `now` is station time. The decision carries the memory for the next one.
     """
+    if memory.mode not in settings.allowed:
+        # The station was configured anew since that was commanded.
+        memory = replace(memory, mode=settings.board.safe_mode)
     view = resolve(snapshot, settings)
     dt_s = step_s(memory, now)
     lowest = guard.lowest_pct(snapshot.preferences.backup_reserve_pct, settings)
     observer = watch(memory, view, now, settings)
-    if view.soc_pct is None:
-        view = view._replace(soc_pct=cautious_pct(observer, settings.battery))
-    before = replace(memory, learned=learn(memory.learned, view, memory, now, dt_s, settings), observer=observer)
+    view = trusted(view, observer, settings)
+    before = memory.but(
+        learned=learn(memory.learned, view, memory, now, dt_s, settings),
+        observer=observer,
+        recharge=recharge.follow(memory, snapshot, view, now, dt_s, settings),
+    )
     before = _ease(before, snapshot, now, settings)
     phase, proposal, interval = _propose(snapshot, view, before, now, dt_s, lowest, settings)
+    proposal = resting.adapted(proposal, snapshot.event, view, before, now, lowest, settings)
     verdict = guard.check(proposal, view, before, now, lowest, settings)
-    after = replace(
-        before,
+    after = before.but(
         at=now,
         mode=verdict.mode,
         switching=guard.switched(before.switching, before.mode, verdict.mode, now, settings),
@@ -39,6 +44,7 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
         charging=proposal.mode is Mode.GRID_AND_CHARGE and not proposal.blind,
         low=verdict.low,
         p1_astray_since_s=verdict.p1_astray_since_s,
+        contradiction=verdict.contradiction,
         woken_at=now if verdict.reason.code == "waking" and waking.may_begin(before, now) else before.woken_at,
     )
     return Decision(
@@ -63,10 +69,11 @@ def _propose(
         manual = snapshot.override
         return phase, Proposal(manual.mode, Reason("manual", (manual.until,)), next_change=manual.until), memory.interval
     if event is None:
-        return phase, normal.propose(view, memory, now, lowest, settings), None
+        return phase, normal.propose(snapshot, view, memory, now, lowest, settings), None
     if phase == "upcoming":
-        return phase, upcoming.propose(event, view, memory, now, lowest, settings), None
+        return phase, upcoming.propose(event, snapshot, view, memory, now, lowest, settings), None
     proposal, interval = ongoing.propose(event, snapshot, view, memory, now, dt_s, lowest, settings)
+    proposal, interval = curtail.instead(proposal, interval, event, snapshot, view, memory, now, dt_s, settings)
     return phase, proposal, interval
 
 

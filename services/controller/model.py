@@ -2,19 +2,26 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.controller.reasons import Reason
 from services.core.battery import Battery
+from services.core.charge_curve import ChargeCurve
 from services.core.config.hardware import RelayDevice
 from services.core.config.policy import Control, DailyCycle
 from services.core.config.station import Station
 from services.core.events import Event
-from services.core.modes import SAFE_MODE, Hardware, Mode, allowed_modes
+from services.core.goals import Goal
+from services.core.loads import curtailment_refused
+from services.core.modes import SAFE_MODE, Hardware, Mode, Switchboard, allowed_modes, switchboard
 from services.core.observer import Observer
 from services.core.preferences import Preferences
+from services.core.pv_forecast import Forecast
+from services.core.quiet import Span
 from services.core.readings import BatteryReading, Observed, PowerReading, RelayState
+from services.core.tariff import Tariff
+from services.core.wear import Wear
 
 Phase = Literal["normal", "upcoming", "ongoing"]
 
@@ -43,6 +50,19 @@ class Settings:
     """The power station tells its state of charge. Without, it is observed, and P3's voltage proves that it lives."""
     panel: bool = True
     """There is a P4."""
+    tariff: Tariff | None = None
+    wear: Wear | None = None
+    output_switched: bool = False
+    """The actuator at P3 is the power station's own AC output."""
+    shiftable: bool = False
+    """There are deferrable loads that an event may put off."""
+    curtailment_refused: str | None = "not asked for"
+    """Why the load is never curtailed, whatever its person prefers."""
+    board: Switchboard = field(init=False)
+    """Which relay stands where in which mode of this hardware, and which mode is safe."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "board", switchboard(self.hardware))
 
     @classmethod
     def of(cls, station: Station) -> "Settings":
@@ -73,6 +93,11 @@ class Settings:
             alive_within_s=max(2.0 * (box.poll_s if box.has_data_link else p3.poll_s if isinstance(p3, RelayDevice) else 0.0), 5.0),
             data_link=box.has_data_link,
             panel=station.positions.p4 is not None,
+            tariff=station.normal.tariff.tariff() if station.normal.tariff is not None else None,
+            wear=station.normal.wear.wear() if station.normal.wear is not None else None,
+            output_switched=station.positions.output_switched,
+            shiftable=any(name not in station.always_on for name in station.loads),
+            curtailment_refused=curtailment_refused(station.hardware, station.switched_load, station.always_on),
         )
 
 
@@ -110,6 +135,10 @@ class Snapshot:
     """The ongoing event, else the nearest upcoming one."""
     baseline: tuple[BaselineSpan, ...] = ()
     override: ManualMode | None = None
+    busy: tuple[Span, ...] = ()
+    """When the other open events are: nothing is charged in them."""
+    forecast: Forecast | None = None
+    """The PV forecast, where there is a fresh one; the learnt profile holds for hours that it leaves out."""
     silent: bool = False
     """The bridge calls the power station silent: it has not answered for long."""
 
@@ -122,7 +151,7 @@ class Interval:
     start: datetime
     end: datetime
     even_w: float
-    """What the battery could hold evenly over the rest of the event, as seen at the interval's start."""
+    """The mean power that the battery could be asked for in all of it, as seen at the last decision."""
     carry_wh: float = 0.0
     """Reduction owed from earlier intervals (negative: given in advance); the PI's integral."""
     elapsed_s: float = 0.0
@@ -131,11 +160,20 @@ class Interval:
     """P3 - P2 so far."""
     import_wh: float = 0.0
     load_wh: float = 0.0
+    worst_w: float | None = None
+    """The poorest earlier interval in which the battery carried all the load there was."""
+    operations: int = 0
+    """Of the relay that moves the load, in this event."""
+    goal: Goal | None = None
+    """By which it is counted; with another one counting begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switching:
-    """When each relay was last switched by us, and how often today."""
+    """When the load (`p1`) and the charge (`p2`) were last switched by us, and how often today.
+
+    The load is moved by the relay at P1, or by the one that stands in its place (`Switchboard.transfer`).
+    """
 
     p1_at: datetime | None = None
     p2_at: datetime | None = None
@@ -150,12 +188,46 @@ class Learned:
 
     load_w: float | None = None
     """Smoothed load."""
+    load_now_w: float | None = None
+    """Smoothed over a minute: the load to expect next."""
     charge_w: float | None = None
     """Charging power from the grid below the taper."""
     pv_by_hour_wh: tuple[float, ...] = (0.0,) * 24
     """Smoothed PV energy of each local hour of the day."""
     pv_hour: int | None = None
     pv_hour_wh: float = 0.0
+    pv_spread_wh: tuple[float, ...] = (0.0,) * 24
+    """How far the hours of a day lie from the profile: smoothed root mean square."""
+    curve: ChargeCurve = field(default_factory=ChargeCurve)
+    """How the battery charges, by state of charge."""
+
+
+class Contradiction(NamedTuple):
+    """Readings that cannot all be true."""
+
+    code: str
+    """Of the reason."""
+    since_s: float
+    """Real seconds at which they were first seen so."""
+
+
+class Recharge(NamedTuple):
+    """The mean import of the settlement intervals, and whether the battery is being charged again after an event."""
+
+    slot: int = 0
+    """The running interval, counted from the epoch."""
+    import_wh: float = 0.0
+    """In it so far."""
+    known_s: float = 0.0
+    """Of which the meters told."""
+    day: int = 0
+    """Days since the epoch."""
+    peaks_w: tuple[float, ...] = (0.0,) * 7
+    """The highest interval's mean of each of the last seven days, today's first."""
+    slow_until: datetime | None = None
+    """After an event: until when no interval may rise above these."""
+    rest_until: datetime | None = None
+    """After an event that was left or cancelled: until when nothing is charged at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +238,12 @@ class Suspension:
     why: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Memory:
-    """What the controller carries from one decision to the next; all of it survives a restart."""
+    """What the controller carries from one decision to the next; all of it survives a restart.
+
+    Without slots, so that `but` is cheap: two are made at every step of a simulation.
+    """
 
     at: datetime | None = None
     """When the last decision was made."""
@@ -185,11 +260,24 @@ class Memory:
     low: bool = False
     """The lowest state of charge was reached; discharge resumes a little above it (hysteresis)."""
     p1_astray_since_s: float | None = None
-    """Real seconds at which P1 was first seen in another state than commanded."""
+    """Real seconds at which the relay that moves the load was first seen in another state than commanded."""
+    contradiction: Contradiction | None = None
+    """Readings that cannot all be true, and since when they stand."""
     observer: Observer = field(default_factory=Observer)
     """The state of charge as seen from outside."""
+    recharge: Recharge = field(default_factory=Recharge)
+    """How high the import has been, and whether it is bounded now."""
     woken_at: datetime | None = None
     """When a charge last began that was to wake a silent power station."""
+
+    def but(self, **changes: Any) -> "Memory":
+        """`dataclasses.replace` at a fifth of its cost; like it, it knows only names that are there. Raises TypeError."""
+        if not changes.keys() <= self.__dict__.keys():
+            raise TypeError(f"no such field of the memory: {', '.join(changes.keys() - self.__dict__.keys())}")
+        made = object.__new__(Memory)
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(changes)
+        return made
 
 
 class Proposal(NamedTuple):

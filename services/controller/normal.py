@@ -1,58 +1,66 @@
-"""Phase normal: ease back after an event, and the daily cycle between its set points. Pure."""
+"""Phase normal: ease back after an event, then the person's policy, which nothing may charge against their hours. Pure."""
 
-from datetime import datetime, time
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from services.controller import calibration, waking
-from services.controller.model import Memory, Proposal, Settings
-from services.controller.observe import expected_pv_wh
+from services.controller import calibration, recharge, waking
+from services.controller.model import Memory, Proposal, Settings, Snapshot
+from services.controller.policies import cycle, self_consumption, standby, time_of_use
 from services.controller.reasons import Reason
 from services.controller.view import View
-from services.core.modes import SAFE_MODE, Mode
-from services.core.schedule import next_local, within
+from services.core.config.policy import NormalPolicy
+from services.core.modes import CHARGES, SAFE_MODE, Mode
 
-RESUME_PCT = 5.0
-"""Hysteresis: discharge or charge begins only when there is so much to do."""
+_POLICIES: Mapping[NormalPolicy, Callable[[float, Snapshot, Memory, datetime, float, Settings], Proposal]] = {
+    NormalPolicy.CYCLE: cycle.propose,
+    NormalPolicy.SELF_CONSUMPTION: self_consumption.propose,
+    NormalPolicy.TIME_OF_USE: time_of_use.propose,
+    NormalPolicy.STANDBY: standby.propose,
+}
 
 
-def propose(view: View, memory: Memory, now: datetime, lowest_pct: float, settings: Settings) -> Proposal:
-    """What the daily cycle wants now."""
+def propose(snapshot: Snapshot, view: View, memory: Memory, now: datetime, lowest_pct: float, settings: Settings) -> Proposal:
+    """What the station wants on a day without an event."""
     if memory.ease_until is not None and now < memory.ease_until and memory.mode is Mode.BATTERY:
         return Proposal(Mode.BATTERY, Reason("easing_back", (memory.ease_until - now,)), next_change=memory.ease_until)
-    cycle, local = settings.cycle, now.astimezone(settings.zone).time()
-    discharging = within(local, cycle.discharge_at, cycle.charge_at)
-    if not discharging and memory.ease_until is None and (charge := calibration.propose(memory.observer, now, settings)) is not None:
-        return charge
+    wanted = _wanted(snapshot, view, memory, now, lowest_pct, settings)
+    if wanted.mode not in CHARGES:
+        return wanted
+    return _unless_forbidden(wanted, snapshot, view, memory, now, settings)
+
+
+def _wanted(snapshot: Snapshot, view: View, memory: Memory, now: datetime, lowest_pct: float, settings: Settings) -> Proposal:
+    if memory.ease_until is None and _may_calibrate(now, settings):
+        charge = calibration.propose(memory.observer, now, settings)
+        if charge is not None:
+            return charge
     if (charge := waking.propose(view, memory, now, settings)) is not None:
         return charge
     if view.soc_pct is None:
         return Proposal(SAFE_MODE, Reason("soc_unknown"))
-    if discharging:
-        return _discharge(view.soc_pct, memory, now, lowest_pct, settings)
-    return _charge(view.soc_pct, memory, now, lowest_pct, settings)
+    return _POLICIES[settings.cycle.policy](view.soc_pct, snapshot, memory, now, lowest_pct, settings)
 
 
-def _discharge(soc_pct: float, memory: Memory, now: datetime, lowest_pct: float, settings: Settings) -> Proposal:
-    down_to_pct = max(settings.cycle.discharge_to_pct, lowest_pct)
-    margin_pct = 0.0 if memory.mode is Mode.BATTERY else RESUME_PCT
-    until = _next(now, settings.cycle.charge_at, settings)
-    if soc_pct > down_to_pct + margin_pct:
-        return Proposal(Mode.BATTERY, Reason("daily_discharge", (soc_pct, down_to_pct)), next_change=until)
-    return Proposal(SAFE_MODE, Reason("resting", (soc_pct,)), next_change=until)
+def _may_calibrate(now: datetime, settings: Settings) -> bool:
+    """Whether a full charge would not go against the policy's own hours."""
+    if settings.data_link:
+        return False
+    if settings.cycle.policy is NormalPolicy.CYCLE:
+        return not cycle.discharging(now, settings)
+    return settings.cycle.policy is not NormalPolicy.TIME_OF_USE or time_of_use.cheapest_now(now, settings)
 
 
-def _charge(soc_pct: float, memory: Memory, now: datetime, lowest_pct: float, settings: Settings) -> Proposal:
-    until = _next(now, settings.cycle.discharge_at, settings)
-    if memory.ease_until is not None:
-        rested = memory.ease_until + settings.control.recharge_after
-        return Proposal(SAFE_MODE, Reason("resting_after_event", (soc_pct, rested)), next_change=rested)
-    sun_wh = expected_pv_wh(memory.learned, now, until, settings) * settings.battery.charge_efficiency
-    up_to_pct = max(settings.cycle.charge_to_pct - 100.0 * sun_wh / settings.battery.capacity_wh, lowest_pct)
-    if soc_pct >= up_to_pct - (0.0 if memory.charging else RESUME_PCT):
-        return Proposal(SAFE_MODE, Reason("resting", (soc_pct,)), next_change=until)
-    if sun_wh >= 1.0:
-        return Proposal(Mode.GRID_AND_CHARGE, Reason("daily_charge_pv", (soc_pct, up_to_pct, sun_wh)), next_change=until)
-    return Proposal(Mode.GRID_AND_CHARGE, Reason("daily_charge", (soc_pct, up_to_pct)), next_change=until)
-
-
-def _next(now: datetime, at: time, settings: Settings) -> datetime:
-    return next_local(now, at, settings.zone)
+def _unless_forbidden(wanted: Proposal, snapshot: Snapshot, view: View, memory: Memory, now: datetime, settings: Settings) -> Proposal:
+    """The charge `wanted`, unless it is no hour for it."""
+    quiet = snapshot.preferences.quiet_hours
+    if quiet is not None and quiet.holds(now, settings.zone):
+        return Proposal(SAFE_MODE, Reason("quiet_hours", (str(quiet),)))
+    if memory.ease_until is not None or memory.recharge.rest_until is not None:
+        eased = memory.ease_until
+        rested = eased + settings.control.recharge_after if eased is not None else memory.recharge.rest_until or now
+        return Proposal(SAFE_MODE, Reason("resting_after_event", (view.soc_pct or 0.0, rested)), next_change=rested)
+    if snapshot.busy and any(span.begin_s <= now.timestamp() < span.end_s for span in snapshot.busy):
+        return Proposal(SAFE_MODE, Reason("other_event"))
+    if memory.recharge.slow_until is not None and not recharge.has_room(memory, view, now, settings):
+        return Proposal(SAFE_MODE, Reason("slow_recharge", (recharge.peak_w(memory.recharge) or 0.0,)))
+    return wanted

@@ -1,16 +1,19 @@
 """What a cycle's readings add to the memory: interval energy, the load, the charging power, the sun's hours. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 
+from services.controller import charge_learning
 from services.controller.model import Interval, Learned, Memory, Settings
 from services.controller.view import View
 from services.core.battery import TAPER_FROM_PCT
-from services.core.modes import Mode
+from services.core.modes import FEEDS, Feed, Mode
 from services.core.observer import Inputs, Observer, update
+from services.core.pv_forecast import spread_after
 
 LOAD_TIME_CONSTANT_S = 900.0
 """Smoothing of the load: about one cycle of a refrigerator's compressor."""
+LOAD_NOW_TIME_CONSTANT_S = 60.0
+"""Smoothing of the load to expect next; of 30 s to 15 min this told the next five minutes best."""
 CHARGE_TIME_CONSTANT_S = 600.0
 PV_DAYS = 5.0
 """The PV profile is smoothed over about so many days."""
@@ -29,24 +32,37 @@ def step_s(memory: Memory, now: datetime) -> float:
 
 def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: float, settings: Settings) -> Learned:
     """The house's figures, with this cycle's readings worked in."""
-    load_w = learned.load_w
-    if view.load_w is not None:
+    load_w, now_w = learned.load_w, learned.load_now_w
+    # A load that is switched off says nothing of what it would draw.
+    if view.load_w is not None and FEEDS[memory.mode] is not Feed.NOTHING:
         load_w = view.load_w if load_w is None else load_w + (view.load_w - load_w) * min(1.0, dt_s / LOAD_TIME_CONSTANT_S)
+        now_w = view.load_w if now_w is None else now_w + (view.load_w - now_w) * min(1.0, dt_s / LOAD_NOW_TIME_CONSTANT_S)
     charge_w = learned.charge_w
     charging = memory.mode is Mode.GRID_AND_CHARGE and view.p2_on is True
     if charging and view.p2_w is not None and view.p2_w > CHARGING_W and view.soc_pct is not None and view.soc_pct < TAPER_FROM_PCT:
         before_w = charge_w if charge_w is not None else settings.battery.charge_w
         charge_w = before_w + (view.p2_w - before_w) * min(1.0, dt_s / CHARGE_TIME_CONSTANT_S)
-    profile, hour, hour_wh = learned.pv_by_hour_wh, learned.pv_hour, learned.pv_hour_wh
+    curve = charge_learning.followed(learned.curve, view, dt_s, charging=charging)
+    profile, hour, hour_wh, spread = learned.pv_by_hour_wh, learned.pv_hour, learned.pv_hour_wh, learned.pv_spread_wh
     if view.p4_w is not None:
         local_hour = now.astimezone(settings.zone).hour
         if local_hour != hour:
             if hour is not None:
+                spread = spread_after(spread, profile, hour, hour_wh)
                 smoothed = profile[hour] + (hour_wh - profile[hour]) / PV_DAYS
                 profile = (*profile[:hour], smoothed, *profile[hour + 1 :])
             hour, hour_wh = local_hour, 0.0
         hour_wh += view.p4_w * dt_s / 3600.0
-    return Learned(load_w=load_w, charge_w=charge_w, pv_by_hour_wh=profile, pv_hour=hour, pv_hour_wh=hour_wh)
+    return Learned(
+        load_w=load_w,
+        load_now_w=now_w,
+        charge_w=charge_w,
+        pv_by_hour_wh=profile,
+        pv_hour=hour,
+        pv_hour_wh=hour_wh,
+        pv_spread_wh=spread,
+        curve=curve,
+    )
 
 
 def watch(memory: Memory, view: View, now: datetime, settings: Settings) -> Observer:
@@ -82,10 +98,17 @@ def count(interval: Interval, view: View, dt_s: float) -> Interval:
     if dt_s <= 0.0 or view.load_w is None or view.p3_w is None or view.p1_w is None or view.p2_w is None:
         return interval
     hours = dt_s / 3600.0
-    return replace(
-        interval,
-        elapsed_s=interval.elapsed_s + dt_s,
-        avoided_wh=interval.avoided_wh + (view.p3_w - view.p2_w) * hours,
-        import_wh=interval.import_wh + (view.p1_w + view.p2_w) * hours,
-        load_wh=interval.load_wh + view.load_w * hours,
+    return Interval(
+        interval.event_id,
+        interval.start,
+        interval.end,
+        interval.even_w,
+        interval.carry_wh,
+        interval.elapsed_s + dt_s,
+        interval.avoided_wh + (view.p3_w - view.p2_w) * hours,
+        interval.import_wh + (view.p1_w + view.p2_w) * hours,
+        interval.load_wh + view.load_w * hours,
+        interval.worst_w,
+        interval.operations,
+        interval.goal,
     )

@@ -4,24 +4,29 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.bus import contract
 from services.bus.client import Bus, Received
-from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, RelayCommand, RelayStateMessage
+from services.bus.messages.devices import BatteryReadingMessage, RelayCommand, RelayStateMessage
 from services.bus.messages.events import EventCommand, EventMessage
-from services.bus.messages.state import ControllerState, Override, PreferencesMessage
+from services.bus.messages.state import ControllerState, Override, PreferencesMessage, ServiceStatus
 from services.bus.runtime import Context
-from services.controller import store
+from services.controller import choices, rival, store, upcoming
 from services.controller.book import obey
 from services.controller.decide import decide
+from services.controller.flags import noted
+from services.controller.forecast_source import ForecastFeed
 from services.controller.latest import Latest
 from services.controller.model import Decision, ManualMode, Settings
+from services.controller.shifter import Shifter
+from services.controller.steady import Steady, follow, rewound
 from services.controller.store import State
-from services.core.event_book import Book, advance, current
+from services.controller.telling import Teller
+from services.core.config.hardware import StationSensor
+from services.core.event_book import Book, advance, current, others
 from services.core.events import BadValue
-from services.core.modes import RELAYS, Mode, refusal
-from services.core.observer import estimate
+from services.core.modes import Mode, refusal
 from services.core.positions import Position
 
 log = logging.getLogger(__name__)
@@ -35,54 +40,80 @@ SETTLE_S = 8.0
 of an event does not hand the load back and take it again. The bridges hold on for longer than that."""
 HEAD_START_S = 0.02
 """The relays' wishes go before the paperwork: in one process the report and the disk would slow the switch down."""
-TELL_S = 5.0
 SAVE_S = 60.0
-ALARMS = frozenset({"p1_stuck_open", "p3_lost", "p1_astray", "grid_outage", "soc_unknown", "p1_unknown", "load_unknown", "p3_not_alive"})
+EVENT_SAVE_S = 15.0
+"""While an interval is being settled: a restart goes on from an integral that is at most so old (real seconds)."""
 
 
 async def run(context: Context) -> None:
-    """Run until cancelled."""
-    async with context.bus("controller") as bus:
-        await Controller(context, bus).run()
+    """Run until cancelled; passive while another controller is in charge of the station."""
+    instance = rival.new_instance()
+    while True:
+        accepted = await rival.wait_turn(context, instance)
+        async with context.bus("controller") as bus:
+            controller = Controller(context, bus, instance, accepted)
+            try:
+                await controller.run()
+            except rival.Superseded as other:
+                log.warning("the controller %s was in charge before this one, which stands back", other)
+            finally:
+                controller.leave()
 
 
 class Controller:
     """One station's controller."""
 
-    def __init__(self, context: Context, bus: Bus) -> None:
+    def __init__(self, context: Context, bus: Bus, instance: str, accepted: Book) -> None:
+        """`accepted`: the events that the bus knows of, from whoever was in charge before."""
+        self._charge = rival.Charge(instance)
+        self._accepted = accepted
+        self._superseded_by: str | None = None
+        self._leaving = False
+        self._steady: Steady | None = None
+        self._shifter = Shifter(context.station, bus)
         self._clock = context.clock
         self._bus = bus
         self._station = context.station
         self._settings = Settings.of(context.station)
+        self._teller = Teller(bus, self._settings)
+        self._forecast = ForecastFeed(context.station.pv_forecast, context.clock, bus)
         self._preferences = context.station.preferences.preferences()
-        self._relays = tuple(Position(name) for name in context.station.positions.relays())
+        self._relays = tuple(Position(name) for name in context.station.positions.switched())
         self._path = context.state_dir("controller") / "state.json"
         self._state = State()
-        self._latest = Latest()
+        told_by_station = [name for name in ("p3", "p4") if isinstance(getattr(context.station.positions, name), StationSensor)]
+        self._latest = Latest(told_by_station)
         self._commands: list[EventCommand | Override] = []
         self._wake = asyncio.Event()
         self._wishes: dict[Position, tuple[bool, str]] = {}
         self._renewed_at = float("-inf")
-        self._told: tuple[object, ...] = ()
-        self._told_at = float("-inf")
         self._saved: tuple[object, ...] = ()
         self._saved_at = float("-inf")
         self._published = Book()
-        self._estimated_at = float("-inf")
 
     async def run(self) -> None:
-        """Settle, then decide once a cycle, or sooner when something happened."""
+        """Settle, then decide once a cycle, or sooner when something happened. Raises rival.Superseded when another controller stays."""
         self._subscribe()
         await self._bus.wait_clock()
+        self._charge = rival.Charge(self._charge.instance, self._clock.now())
         self._restore()
         await self._settle()
-        while True:
-            try:
-                await self._cycle()
-            except (ArithmeticError, LookupError, TypeError, ValueError):
-                # The loop's outermost edge: whatever it was, the devices' dead-men stand behind us, and the next cycle may do better.
-                log.exception("this cycle failed; the relays keep their last command until it lapses")
-            await self._pause()
+        forecasts = asyncio.create_task(self._forecast.run(), name="controller: PV forecast")
+        try:
+            while self._superseded_by is None:
+                try:
+                    await self._cycle()
+                except (ArithmeticError, LookupError, TypeError, ValueError):
+                    # The loop's outermost edge: whatever it was, the devices' dead-men stand behind us, and the next cycle may do better.
+                    log.exception("this cycle failed; the relays keep their last command until it lapses")
+                await self._pause()
+        finally:
+            forecasts.cancel()
+        raise rival.Superseded(self._superseded_by)
+
+    def leave(self) -> None:
+        """From now on its farewell is meant."""
+        self._leaving = True
 
     def _subscribe(self) -> None:
         bus = self._bus
@@ -94,6 +125,10 @@ class Controller:
         bus.subscribe(contract.EVENT_COMMAND, self._on_command)
         bus.subscribe(contract.OVERRIDE, self._on_command)
         bus.subscribe(contract.PREFERENCES, self._on_preferences)
+        bus.subscribe(contract.LOAD_READING, self._latest.load_reading)
+        bus.subscribe(contract.LOAD_STATE, self._latest.load_state)
+        bus.subscribe(contract.CONTROLLER_STATE, self._on_controller)
+        bus.subscribe(contract.SERVICE_STATUS, self._on_status)
 
     def _on_battery(self, received: Received[BatteryReadingMessage]) -> None:
         self._latest.battery(received)
@@ -109,13 +144,29 @@ class Controller:
         self._wake.set()
 
     def _on_preferences(self, received: Received[PreferencesMessage]) -> None:
-        self._preferences = received.message.preferences()
+        self._preferences = choices.taken(received.message, self._preferences, self._settings, self._bus)
+
+    def _on_controller(self, received: Received[ControllerState]) -> None:
+        if self._charge.meets(received.message, retained=received.retained):
+            self._superseded_by = received.message.instance or "of an older version"
+            self._wake.set()
+
+    def _on_status(self, received: Received[ServiceStatus]) -> None:
+        if received.params["service"] == self._bus.service and received.message.state == "offline" and not self._leaving:
+            # Whoever stood back has said goodbye under the same name.
+            self._bus.announce()
 
     def _restore(self) -> None:
         try:
             self._state = store.load(self._path)
         except store.StateUnusable as unusable:
-            self._bus.report(str(unusable), remedy="schedule again whatever events were open")
+            self._state = unusable.rest
+            self._bus.report(str(unusable), remedy="schedule again whatever open events are missing")
+        # What another controller has accepted while this one was away is as good as our own; of the same event the newer word counts.
+        for event in self._accepted.events.values():
+            known = self._state.book.events.get(event.id)
+            if event.id not in self._state.book.archived and (known is None or rival.newer(event, known)):
+                self._state = replace(self._state, book=self._state.book.with_event(event))
         log.info("the event book holds %d events", len(self._state.book.events))
 
     async def _settle(self) -> None:
@@ -131,7 +182,8 @@ class Controller:
         self._wake.clear()
 
     async def _cycle(self) -> None:
-        now, now_s = self._clock.now(), self._clock.monotonic()
+        clock, now_s = self._clock.now(), self._clock.monotonic()
+        now = self._steadied(clock, now_s)
         book, override = self._state.book, self._state.override
         commands, self._commands = self._commands, []
         for command in commands:
@@ -143,19 +195,53 @@ class Controller:
             except BadValue as bad:
                 topic = "controller/override" if isinstance(command, Override) else "event/command"
                 self._bus.report(str(bad), field=bad.field, value=str(bad.value), remedy=bad.remedy, topic=topic)
-        book = advance(book, now)
+        lead = upcoming.lead(self._preferences, self._settings)
+        book = advance(book, now, lead)
         if override is not None and now >= override.until:
             override = None
-        snapshot = self._latest.snapshot(now_s, self._preferences, current(book), override)
+        self._suspect(now, now_s)
+        event = current(book, now, lead)
+        snapshot = self._latest.snapshot(now_s, self._preferences, event, override)
+        snapshot = replace(snapshot, busy=others(book, event), forecast=self._forecast.fresh(now))
         decision = decide(snapshot, self._state.memory, self._settings, now)
-        if self._command(decision, now, now_s):
+        book = noted(book, decision, self._settings, now)
+        renewing = now_s - self._renewed_at >= RENEW_S
+        if self._command(decision, clock, now_s):
             await self._clock.sleep(HEAD_START_S)
-        self._state = replace(self._state, book=book, memory=decision.memory, override=override)
-        self._tell(decision, now, now_s)
-        self._estimate(decision, now, now_s)
+        seen = self._latest.loads(now_s, self._settings.control.stale_after_s)
+        shifting = self._shifter.shift(event, decision.reason.code, seen, self._state.shifting, now, clock, renewing=renewing)
+        self._state = replace(self._state, book=book, memory=decision.memory, override=override, shifting=shifting)
+        beside = self._shifter.words(shifting, self._settings.zone)
+        self._teller.tell(decision, self._charge, self._shifter.acting(decision, shifting), beside, clock, now_s)
+        self._teller.estimate(decision, clock, now_s)
         if await self._save(decision, now_s):
             # Only now: an event that appears on the bus has been accepted, and must survive a power cut.
-            self._publish_events(now)
+            self._publish_events(clock)
+
+    def _steadied(self, clock: datetime, now_s: float) -> datetime:
+        """The time to decide by: a step of the clock counts once it has stood for a while."""
+        if self._station.clock == "simulated":
+            # The simulator makes the time; whatever it says is so.
+            return clock
+        self._steady, step = follow(self._steady, clock, now_s, self._clock.speed)
+        if self._steady.stepped_by is not None:
+            self._bus.report(
+                f"the clock stepped by {self._steady.stepped_by.total_seconds():.0f} s; decided by the time before until it has stood",
+                remedy="check the machine's clock and its time server",
+                topic="clock",
+            )
+        if step is not None and step < timedelta(0):
+            self._state = replace(self._state, book=rewound(self._state.book, self._steady.at))
+        return self._steady.at
+
+    def _suspect(self, now: datetime, now_s: float) -> None:
+        suspicion = self._latest.suspect(now, now_s, self._station.battery.poll_s, self._settings.battery)
+        if suspicion is not None:
+            self._bus.report(
+                f"the power station's report has frozen: {suspicion}",
+                remedy="look after the power station, its app and the bridge; until then what has frozen counts as unknown",
+                topic="battery/reading",
+            )
 
     def _obeyed(self, book: Book, command: EventCommand, now: datetime) -> Book:
         book, outcome = obey(book, command, self._preferences, self._settings, now)
@@ -177,7 +263,7 @@ class Controller:
     def _command(self, decision: Decision, now: datetime, now_s: float) -> bool:
         """Publish each relay's wish: at once when it changes, else as a renewal. Returns whether one changed."""
         renew, changed = now_s - self._renewed_at >= RENEW_S, False
-        wanted = RELAYS[decision.mode]
+        wanted = self._settings.board.relays[decision.mode]
         for position in self._relays:
             on = bool(wanted.at(position))
             before = self._wishes.get(position)
@@ -194,55 +280,14 @@ class Controller:
             self._renewed_at = now_s
         return changed
 
-    def _tell(self, decision: Decision, now: datetime, now_s: float) -> None:
-        news = (decision.phase, decision.mode, decision.mode_confirmed, decision.reason.code, decision.event_id)
-        if news == self._told and now_s - self._told_at < TELL_S:
-            return
-        text = decision.reason.text(self._settings.zone)
-        if self._told[:4] != news[:4]:
-            log.info("mode %d, %s: %s", decision.mode, decision.phase, text)
-        self._told, self._told_at = news, now_s
-        self._bus.health(text if decision.reason.code in ALARMS else None)
-        self._bus.publish(
-            contract.CONTROLLER_STATE,
-            ControllerState(
-                ts=now,
-                phase=decision.phase,
-                mode_commanded=int(decision.mode),
-                mode_confirmed=None if decision.mode_confirmed is None else int(decision.mode_confirmed),
-                reason=text,
-                reason_code=decision.reason.code,
-                goal_w=decision.goal_w,
-                duty=decision.duty,
-                event_id=decision.event_id,
-                next_change=decision.next_change,
-            ),
-        )
-
-    def _estimate(self, decision: Decision, now: datetime, now_s: float) -> None:
-        """Publish the observer's view, and say so when the power station tells something else."""
-        if now_s - self._estimated_at < TELL_S:
-            return
-        observer = decision.memory.observer
-        if (seen := estimate(observer, self._settings.battery)) is None:
-            return
-        self._estimated_at = now_s
-        soc_pct, low, high = (round(value, 2) for value in seen)
-        self._bus.publish(contract.BATTERY_ESTIMATE, BatteryEstimate(ts=now, soc_pct=soc_pct, low=low, high=high))
-        if observer.doubt_s > 0.0 and observer.reported_pct is not None:
-            self._bus.report(
-                "the power station's state of charge does not fit what flowed in and out",
-                field="soc_pct",
-                value=f"{observer.reported_pct:.0f}",
-                remedy=f"the meters say {low:.0f} to {high:.0f} %; check battery.capacity_wh and the meters, or charge it full once",
-                topic="battery/reading",
-            )
-
     async def _save(self, decision: Decision, now_s: float) -> bool:
         """Write the state when something that matters changed, and now and then for what is merely learnt."""
         interval = decision.memory.interval
-        matters = (self._state.book, decision.mode, interval.start if interval else None, decision.memory.suspension, self._state.override)
-        if matters == self._saved and now_s - self._saved_at < SAVE_S:
+        shifts = [(shift.event_id, shift.stage) for shift in self._state.shifting.shifts.values()]
+        matters = (
+            self._state.book, decision.mode, interval.start if interval else None, decision.memory.suspension, self._state.override, shifts,
+        )  # fmt: skip
+        if matters == self._saved and now_s - self._saved_at < (SAVE_S if interval is None and not shifts else EVENT_SAVE_S):
             return True
         try:
             await asyncio.to_thread(store.save, self._path, self._state)

@@ -4,7 +4,9 @@ from math import isfinite
 from typing import NamedTuple
 
 from services.controller.model import Settings, Snapshot
-from services.core.modes import Mode, Relays, mode_of
+from services.core.modes import Mode, Relays
+from services.core.observer import Observer, cautious_pct
+from services.core.positions import Position
 from services.core.readings import Observed, PowerReading, RelayState
 
 CARRYING_W = 5.0
@@ -18,6 +20,7 @@ class View(NamedTuple):
 
     monotonic_s: float
     p1_w: float | None
+    """0 where P1 lies inside the power station: all that comes in is P2, all that goes out is P3."""
     p2_w: float | None
     p3_w: float | None
     p4_w: float | None
@@ -26,7 +29,7 @@ class View(NamedTuple):
     import_w: float | None
     """P1 + P2."""
     soc_pct: float | None
-    """What the power station says; `decide` puts the observer's lower bound in when it says nothing."""
+    """What the power station says; `trusted` puts the observer's lower bound in when it says nothing, or nothing credible."""
     p3_alive: bool | None
     """The AC output is on and will stay on; None while nothing fresh says so."""
     output_on: bool | None
@@ -34,36 +37,47 @@ class View(NamedTuple):
     p1_on: bool | None
     p2_on: bool | None
     p3_on: bool | None
-    """The relay at P3; None also where there is none."""
-    p1_timer_fired: bool
-    p1_deadman_proved: bool | None
+    """The actuator at P3; None also where there is none."""
+    transfer_on: bool | None
+    """The relay that moves the load (`Switchboard.transfer`)."""
+    timer_fired: bool
+    """Its own dead-man timer has switched it."""
+    deadman_proved: bool | None
+    """Whether that timer was once proved."""
     mode_confirmed: Mode | None
     grid_dark: bool
-    """Both grid-side devices are silent or without voltage."""
+    """Every grid-side device is silent or without voltage."""
     silent: bool
     """The bridge calls the power station silent."""
+    doubted_pct: float | None = None
+    """The power station's own word, where it lies outside what its meters allow; `soc_pct` is then the lower of the two."""
 
 
 def resolve(snapshot: Snapshot, settings: Settings) -> View:
     """What of `snapshot` is fresh enough to act on."""
-    limit_s = settings.control.stale_after_s
+    control, hardware, board = settings.control, settings.hardware, settings.board
+    limit_s, battery_limit_s = control.stale_after_s, control.battery_stale_after_s
     p1_w, p1_dark = _power(snapshot.p1, limit_s)
     p2_w, p2_dark = _power(snapshot.p2, limit_s)
-    battery_limit_s = settings.control.battery_stale_after_s
     p3_w, _ = _power(snapshot.p3, battery_limit_s)
     p4_w, _ = _power(snapshot.p4, battery_limit_s)
 
-    soc_pct = None
+    soc_pct = ac_in_w = None
     if snapshot.battery is not None and (reading := snapshot.battery.within(battery_limit_s)) is not None:
-        soc_pct = _sane(reading.soc_pct)
+        soc_pct, ac_in_w = _sane(reading.soc_pct), reading.ac_in_w
+        soc_pct = soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None
+    if hardware.p1_inside:
+        # There is one grid-side device, and it may be silent for other reasons: power at the AC input proves the grid.
+        p1_w, p1_dark = 0.0, ac_in_w is None or ac_in_w <= CARRYING_W
 
     p1_relay, p2_relay = _relay(snapshot.p1_relay, limit_s), _relay(snapshot.p2_relay, limit_s)
-    p3_relay = _relay(snapshot.p3_relay, limit_s)
+    # The power station's own output is read as seldom as the power station.
+    p3_relay = _relay(snapshot.p3_relay, battery_limit_s if settings.output_switched else limit_s)
+    transfer = p1_relay if board.transfer is Position.P1 else p2_relay if board.transfer is Position.P2 else p3_relay
     output_on, alive = _output(snapshot, p3_relay, settings)
     p1_on = p1_relay.on if p1_relay else None
     p2_on = p2_relay.on if p2_relay else None
     p3_on = p3_relay.on if p3_relay else None
-    relays = Relays(p1_on, p2_on, p3_on)
     return View(
         monotonic_s=snapshot.monotonic_s,
         p1_w=p1_w,
@@ -78,12 +92,23 @@ def resolve(snapshot: Snapshot, settings: Settings) -> View:
         p1_on=p1_on,
         p2_on=p2_on,
         p3_on=p3_on,
-        p1_timer_fired=p1_relay is not None and p1_relay.timer_fired,
-        p1_deadman_proved=p1_relay.deadman_proved if p1_relay else None,
-        mode_confirmed=mode_of(relays, p3_switchable=settings.hardware.p3_actuator),
+        transfer_on=transfer.on if transfer else None,
+        timer_fired=transfer is not None and transfer.timer_fired,
+        deadman_proved=transfer.deadman_proved if transfer else None,
+        mode_confirmed=board.mode_of(Relays(p1_on, p2_on, p3_on)),
         grid_dark=p1_dark and p2_dark,
         silent=snapshot.silent,
     )
+
+
+def trusted(view: View, observer: Observer, settings: Settings) -> View:
+    """`view` with the state of charge to decide by: the power station's word, unless it is missing or its meters contradict it."""
+    if view.soc_pct is not None and observer.doubt_s <= 0.0:
+        return view
+    low_pct = cautious_pct(observer, settings.battery)
+    if view.soc_pct is None or low_pct is None:
+        return view._replace(soc_pct=low_pct if view.soc_pct is None else view.soc_pct)
+    return view._replace(soc_pct=min(view.soc_pct, low_pct), doubted_pct=view.soc_pct)
 
 
 def _power(observed: Observed[PowerReading] | None, limit_s: float) -> tuple[float | None, bool]:
@@ -111,6 +136,9 @@ def _output(snapshot: Snapshot, p3_relay: RelayState | None, settings: Settings)
     carries = voltage_v >= DARK_V
     if battery is not None and battery.eco_mode:
         return carries, False
+    if settings.hardware.inverter_first:
+        # There an open relay at P3 is the rest, and its meter stands before the contact.
+        return carries, carries
     # Behind an open relay the voltage ends at its contact.
     return carries, carries and not (p3_relay is not None and p3_relay.on is False)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from services.core.goals import Goal, Method
-from services.core.preferences import Preferences
+from services.core.preferences import Answer, Preferences
 from services.core.schedule import next_local
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,9 +23,11 @@ START_GRACE = timedelta(seconds=60)
 
 
 class EventStatus(StrEnum):
-    """Where an event stands. The first four are open, the others final."""
+    """Where an event stands. The first five are open, the others final."""
 
     PREDICTED = "predicted"
+    PENDING = "pending"
+    """It waits for the person's answer, until `answer_by`."""
     SCHEDULED = "scheduled"
     UPCOMING = "upcoming"
     ONGOING = "ongoing"
@@ -36,7 +38,10 @@ class EventStatus(StrEnum):
     REFUSED = "refused"
 
 
-OPEN_STATUSES = frozenset({EventStatus.PREDICTED, EventStatus.SCHEDULED, EventStatus.UPCOMING, EventStatus.ONGOING})
+CHARGED_IN_ADJUSTMENT = "charged_in_adjustment_window"
+"""The battery was charged within the hours by which the programme adjusts its baseline: the adjustment is too high."""
+
+OPEN_STATUSES = frozenset({EventStatus.PREDICTED, EventStatus.PENDING, EventStatus.SCHEDULED, EventStatus.UPCOMING, EventStatus.ONGOING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,12 @@ class Event:
     test: bool = False
     changed_at: datetime | None = None
     """When the status last changed."""
+    answer_by: datetime | None = None
+    """While it is pending: when the person's answer is due."""
+    unanswered: Answer | None = None
+    """While it is pending: what will hold without an answer."""
+    flags: tuple[str, ...] = ()
+    """What its settlement should know, such as CHARGED_IN_ADJUSTMENT."""
 
     @property
     def is_open(self) -> bool:
@@ -114,15 +125,20 @@ def parse_start(text: str, now: datetime, zone: ZoneInfo) -> datetime:
         raise BadValue("start", text[:80], remedy) from None
 
 
-def normalise(request: EventRequest, defaults: Preferences, now: datetime, zone: ZoneInfo) -> Event:
+def normalise(request: EventRequest, defaults: Preferences, now: datetime, zone: ZoneInfo, running: Event | None = None) -> Event:
     """The event that `request` asks for, with the person's defaults filled in.
+
+    `running` is the ongoing event that it amends: it may name that event's own start, past as it is, and its
+    duration then counts from there.
 
     The id of an event that came without one is derived from its start and its content, so that a decision
     needs no randomness. Raises BadValue for a start in the past, a duration that is not within (0, 24 h], or
     a start more than a year ahead.
     """
     start = parse_start(request.start, now, zone)
-    if start < now - START_GRACE:
+    if running is not None and _names(request.start, start, running.start, zone):
+        start = running.start
+    elif start < now - START_GRACE:
         raise BadValue("start", request.start[:80], f'it is past (now is {now:%Y-%m-%dT%H:%M:%SZ}); use "now" to begin at once')
     if start > now + MAX_NOTICE:
         raise BadValue("start", request.start[:80], "it is more than a year ahead")
@@ -143,6 +159,13 @@ def normalise(request: EventRequest, defaults: Preferences, now: datetime, zone:
         test=request.test,
         changed_at=now,
     )
+
+
+def _names(typed: str, start: datetime, running: datetime, zone: ZoneInfo) -> bool:
+    """Whether what was typed means the start of the running event: the same moment, or the same local time of day."""
+    if re.fullmatch(r"\d{1,2}:\d{2}", typed.strip()):
+        return start.astimezone(zone).strftime("%H:%M") == running.astimezone(zone).strftime("%H:%M")
+    return typed.strip().lower() != "now" and abs(start - running) < timedelta(seconds=1)
 
 
 def check_id(event_id: str) -> None:

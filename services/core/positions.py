@@ -17,8 +17,4 @@ class Position(StrEnum):
 
 
 RELAY_POSITIONS = (Position.P1, Position.P2, Position.P3)
-"""Positions that may carry a relay. PV (P4) is never switched."""
-
-SAFE_RELAY_STATE = {Position.P1: True, Position.P2: False, Position.P3: True}
-"""The state of each relay in which nothing can go wrong unattended: it is also the device's boot state,
-and the only state that carries no dead-man timer."""
+"""Positions that may be switched; the safe state of each is the station's `Switchboard.safe`. PV (P4) is never switched."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from services.core.goals import Goal, Method
+from services.core.quiet import Hours
 
 
 class SharingLevel(StrEnum):
@@ -20,7 +21,16 @@ class Participation(StrEnum):
     """Whether the station answers events by itself."""
 
     ALWAYS = "always"
+    ASK = "ask"
+    """Every event waits for the person's answer, until a deadline."""
     NEVER = "never"
+
+
+class Answer(StrEnum):
+    """What a person says to an event that asks."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +44,13 @@ class Preferences:
     backup_reserve_pct: float = 20.0
     """State of charge kept for an outage; events and the daily cycle never go below it."""
     sharing: SharingLevel = SharingLevel.NONE
+    answer_before: timedelta | None = None
+    """With `ask`: how long before an event's start its answer is due."""
+    if_unanswered: Answer = Answer.DECLINE
+    """With `ask`: what holds when the deadline passes without an answer."""
+    max_events_per_week: int | None = None
+    """Events that may take place in one week, Monday to Sunday in local time; None for any number."""
+    quiet_hours: Hours | None = None
+    """Hours in which the grid never charges the battery: the charger's fan rests."""
+    no_event_hours: Hours | None = None
+    """Hours into which no event may reach."""

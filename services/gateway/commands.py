@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -31,7 +32,7 @@ class _Pending:
 class CommandDesk:
     """Sends commands one by one, so that a refusal, which names no event, is known to be this one's."""
 
-    def __init__(self, bus: Bus, heard: Heard, station: Station, clock: Clock, preferences: Preferences) -> None:
+    def __init__(self, bus: Bus, heard: Heard, station: Station, clock: Clock, preferences: Callable[[], Preferences]) -> None:
         self._bus = bus
         self._heard = heard
         self._station = station
@@ -74,7 +75,7 @@ class CommandDesk:
         now = self._clock.now()
         try:
             if known is None:
-                normalise(command.request(), self._preferences, now, self._station.zone)
+                normalise(command.request(), self._preferences(), now, self._station.zone)
         except BadValue as bad:
             raise ApiError(422, Problem.of(bad)) from None
         return command if command.id else command.model_copy(update={"id": f"{now:%Y%m%d-%H%M}-{secrets.token_hex(3)}"})
@@ -120,7 +121,8 @@ class CommandDesk:
 def answers(command: EventCommand, event: EventMessage) -> bool:
     """Whether `event`, newly published under the command's id, shows that the command was carried out or refused."""
     is_open = event.status in OPEN_STATUSES
-    return {"schedule": event.revision >= command.revision, "opt_in": is_open}.get(command.action, not is_open)
+    joined = is_open and event.status is not EventStatus.PENDING
+    return {"schedule": event.revision >= command.revision, "opt_in": joined, "accept": joined}.get(command.action, not is_open)
 
 
 def conflict(command: EventCommand, known: EventMessage | None) -> Problem | None:
@@ -136,10 +138,11 @@ def conflict(command: EventCommand, known: EventMessage | None) -> Problem | Non
         return None
     if known is None:
         return Problem(message="there is no such event", field="id", value=command.id, remedy="GET /api/events lists the known ones")
-    if command.action == "opt_in":
-        if known.status is EventStatus.OPTED_OUT:
+    if command.action in ("opt_in", "accept"):
+        if known.status in (EventStatus.OPTED_OUT, EventStatus.PENDING):
             return None
-        return _about(known, f"event {known.id} is {_words(known.status)}", "only an event that was opted out of can be opted into")
+        remedy = "only an event that asks, or that was opted out of, can be taken up"
+        return _about(known, f"event {known.id} is {_words(known.status)}", remedy)
     if known.status in OPEN_STATUSES:
         return None
     return _about(known, f"event {known.id} is already {_words(known.status)}", "there is nothing left to stop")

@@ -1,15 +1,20 @@
 """All that the routes need of the running gateway."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.bus.client import Bus
 from services.bus.clock import Clock
+from services.bus.contract import PREFERENCES
+from services.bus.messages.state import PreferencesMessage
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
+from services.core.preferences import Preferences
 from services.gateway import view
 from services.gateway.commands import CommandDesk
 from services.gateway.heard import Heard
 from services.gateway.models import StateView
+from services.gateway.problems import ApiError, Problem
 from services.gateway.recorder_link import RecorderLink
 
 
@@ -21,11 +26,13 @@ class Desk:
     clock: Clock
     bus: Bus
     preferences: PreferencesSection
+    keep: Callable[[PreferencesSection], None] = lambda _: None
+    """Writes preferences to disk. Raises OSError."""
     heard: Heard = field(default_factory=Heard)
 
     def __post_init__(self) -> None:
         self.heard.listen(self.bus)
-        self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.preferences.preferences())
+        self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.chosen)
         api = self.station.recorder.api
         self.recorder = RecorderLink(f"http://{api.host}:{api.port}")
 
@@ -35,6 +42,31 @@ class Desk:
         return view.Moment(
             now=clock.now() if clock.known else None, speed=clock.speed, monotonic_s=clock.monotonic(), connected=self.bus.connected
         )
+
+    def chosen(self) -> Preferences:
+        """What the person chose, in the system's own form."""
+        return self.preferences.preferences()
+
+    def choose(self, chosen: PreferencesSection) -> PreferencesSection:
+        """The person's preferences with those fields of `chosen` that were given, kept and told to all.
+
+        Raises ApiError: 422 for what contradicts itself or the station file, 503 when it cannot be kept or told.
+        """
+        merged = self.preferences.model_copy(update={name: getattr(chosen, name) for name in chosen.model_fields_set})
+        if found := self.station.contradictions(merged):
+            first = found[0]
+            message = "; also: ".join(str(one) for one in found)
+            raise ApiError(422, Problem(message=message, field=first.one, value=first.one_value, remedy=first.remedy))
+        if not self.clock.known:
+            raise ApiError(503, Problem(message="station time is not known yet", remedy="nothing was changed; try again in a few seconds"))
+        try:
+            self.keep(merged)
+        except OSError as error:
+            raise ApiError(503, Problem(message=f"the preferences cannot be kept: {error}", remedy="nothing was changed")) from None
+        self.preferences = merged
+        self.heard.state_version += 1
+        self.bus.publish(PREFERENCES, PreferencesMessage.of(merged.preferences(), self.clock.now()))
+        return merged
 
     def state(self) -> StateView:
         """The state now."""

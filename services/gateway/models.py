@@ -9,6 +9,7 @@ from services.bus.messages.events import PerformanceInterval
 from services.core.config.policy import GoalSection
 from services.core.events import EventStatus
 from services.core.goals import Method
+from services.core.preferences import Answer
 
 
 class Shown(BaseModel):
@@ -133,6 +134,12 @@ class EventView(Shown):
     """The share of the event for which readings exist."""
     final: bool
     """Whether these figures will not change any more."""
+    answer_by: Utc | None
+    """While it is pending: until when the person may answer."""
+    unanswered: Answer | None
+    """While it is pending: what will hold without an answer."""
+    flags: tuple[str, ...]
+    """What the settlement should know."""
     intervals: tuple[PerformanceInterval, ...]
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import socket
+from functools import partial
 from pathlib import Path
 
 from services.bus import web
-from services.bus.client import Bus
 from services.bus.contract import PREFERENCES
 from services.bus.messages.state import PreferencesMessage
 from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
+from services.core.config.station import Station
 from services.gateway import preferences
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
@@ -20,24 +21,31 @@ from services.gateway.security import allowed_hosts
 async def run(context: Context) -> None:
     """Run until cancelled. Raises OSError when the page cannot be served where the station file says."""
     async with context.bus("gateway") as bus:
-        chosen = _preferences(context.state_dir("gateway") / "preferences.json", context.station.preferences, bus)
-        desk = Desk(context.station, context.clock, bus, chosen)
+        path = context.state_dir("gateway") / "preferences.json"
+        chosen, complaints = _preferences(path, context.station)
+        desk = Desk(context.station, context.clock, bus, chosen, keep=partial(preferences.save, path))
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_tell_preferences(desk), name="gateway: preferences")
+                tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
                 tasks.create_task(_serve(desk, listener), name="gateway: web")
 
 
-def _preferences(path: Path, first: PreferencesSection, bus: Bus) -> PreferencesSection:
+def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
+    """The preferences that hold, and what is wrong with those that were kept."""
     try:
-        return preferences.load(path, first)
+        chosen = preferences.load(path, station.preferences)
     except (preferences.PreferencesUnusable, OSError) as unusable:
-        bus.report(str(unusable), remedy="mend the file or delete it; until then the station file's preferences hold")
-        return first
+        return station.preferences, [str(unusable)]
+    # They may have been fine with the station file as it was.
+    complaints = [f"{path}: {one}" for one in station.contradictions(chosen)]
+    return (station.preferences if complaints else chosen), complaints
 
 
-async def _tell_preferences(desk: Desk) -> None:
+async def _tell_preferences(desk: Desk, complaints: list[str]) -> None:
     await desk.bus.wait_clock()
+    await desk.bus.wait_connected()
+    for complaint in complaints:
+        desk.bus.report(complaint, remedy="mend the file or delete it; until then the station file's preferences hold")
     desk.bus.publish(PREFERENCES, PreferencesMessage.of(desk.preferences.preferences(), desk.clock.now()))
 
 

@@ -95,6 +95,9 @@ def _event(heard: Heard, event_id: str) -> EventView:
         reduction_wh=result.reduction_wh if result else None,
         covered=result.covered if result else None,
         final=result.final if result else False,
+        answer_by=event.answer_by,
+        unanswered=event.unanswered,
+        flags=event.flags,
         intervals=result.intervals if result else (),
     )
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from services.bus.client import Bus
 from services.bus.clock import Clock
-from services.bus.contract import RELAY_STATE
+from services.bus.contract import LOAD_STATE, RELAY_STATE
 from services.bus.messages.devices import RelayStateMessage
 from services.relay_bridge import holds
 from services.relay_bridge.holds import WELDED_W
@@ -38,7 +38,16 @@ class Announcer:
         self._tell_health(relay.position, fault)
         on = status.on if status else None
         fired = holds.timer_fired(relay.memory)
-        facts = (on, _confirmed_by(status), _command_id(relay, on), fault, fired, status is not None and status.timer_s is not None)
+        by_hand = holds.by_hand(relay.memory)
+        facts = (
+            on,
+            _confirmed_by(status),
+            _command_id(relay, on),
+            fault,
+            fired,
+            by_hand,
+            status is not None and status.timer_s is not None,
+        )
         now = self._clock.monotonic()
         last = self._published.get(relay.position)
         if not self._clock.known or (last is not None and last.facts == facts and now - last.at < REPEAT_S):
@@ -52,9 +61,13 @@ class Announcer:
             timer_s=status.timer_s if status else None,
             timer_fired=fired,
             deadman_proved=relay.deadman_proved,
+            by_hand=by_hand,
             fault=fault,
         )
-        self._bus.publish(RELAY_STATE, state, position=relay.position)
+        if relay.load:
+            self._bus.publish(LOAD_STATE, state, load=relay.position)
+        else:
+            self._bus.publish(RELAY_STATE, state, position=relay.position)
 
     def _tell_health(self, position: str, fault: str | None) -> None:
         if fault is None:

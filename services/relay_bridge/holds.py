@@ -16,6 +16,7 @@ WELDED_W = 5.0
 """More than this through a relay that says off means a welded contact; less confirms that it is off."""
 _WELDED_POLLS = 2
 FIRED = "device timer fired"
+BY_HAND = "switched by hand"
 _UNTIMED_TRIES = 2
 _FIRED_SHARE = 0.9
 """From this share of the device's timer on, a flip back counts as the timer's doing."""
@@ -29,6 +30,8 @@ class Rules:
     """The state in which nothing can go wrong unattended."""
     device_timer_s: float | None = DEVICE_TIMER_S
     """None: the device has no timer of its own, by the configuration's explicit word, and none is expected."""
+    yields: bool = False
+    """Whoever switches it at the device wins: a wish against that is given up, and what nobody asked for is left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ def decide(memory: Memory, rules: Rules, now: float) -> Order | None:
     """What to set now, if anything."""
     status = memory.seen.status if memory.seen else None
     wish = memory.wish
+    if rules.yields and (wish is None or by_hand(memory)):
+        return None
     if wish is None:
         if status is not None and status.on == rules.safe:
             return _safe(rules, "nobody asked for the timer that runs") if status.timer_s is not None else None
@@ -164,6 +169,17 @@ def timer_fired(memory: Memory) -> bool:
     return memory.barred is not None and memory.barred[1] == FIRED and (memory.wish is None or _is_barred(memory, memory.wish))
 
 
+def by_hand(memory: Memory) -> bool:
+    """Whether somebody has switched the device against the standing wish, and may."""
+    return memory.barred is not None and memory.barred[1] == BY_HAND and (memory.wish is None or _is_barred(memory, memory.wish))
+
+
+def ours_to_release(memory: Memory, rules: Rules) -> bool:
+    """Whether a device that yields stands as it does because of us."""
+    carried = memory.carried
+    return not rules.yields or (carried is not None and carried.order.on != rules.safe and not by_hand(memory))
+
+
 def next_change(memory: Memory, now: float) -> float | None:
     """When `decide` may answer otherwise although nothing is heard or seen; None: never."""
     times = [memory.wish.until] if memory.wish else []
@@ -177,7 +193,7 @@ def fault(memory: Memory, rules: Rules) -> str | None:
     if memory.hot_polls >= _WELDED_POLLS:
         return "welded contact: it says off, but power flows"
     if memory.barred is not None and (memory.wish is None or _is_barred(memory, memory.wish)):
-        return memory.barred[1]
+        return None if memory.barred[1] == BY_HAND else memory.barred[1]
     if memory.unasked_since is not None:
         return f"found {word(not rules.safe)} though nobody asked for it"
     return memory.foreign
@@ -218,6 +234,8 @@ def _flipped(memory: Memory, rules: Rules, status: Status, at: float, now: float
         return memory
     if wish.on != rules.safe and rules.device_timer_s is not None and at >= carried.at + _FIRED_SHARE * rules.device_timer_s:
         return replace(memory, barred=(wish.command_id, FIRED))
+    if rules.yields:
+        return replace(memory, barred=(wish.command_id, BY_HAND), foreign=None)
     if _is_barred(memory, wish):
         return memory
     return replace(memory, foreign=f"found {word(status.on)} though {word(wish.on)} was set")
@@ -231,7 +249,7 @@ def _settled(memory: Memory, rules: Rules, now: float) -> Memory:
     wish = memory.wish
     if wish is not None and now >= wish.until and status.on == rules.safe and status.timer_s is None:
         memory, wish = replace(memory, wish=None), None
-    if wish is not None or status.on == rules.safe:
+    if wish is not None or status.on == rules.safe or rules.yields:
         return replace(memory, unasked_since=None)
     return memory if memory.unasked_since is not None else replace(memory, unasked_since=now)
 

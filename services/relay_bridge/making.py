@@ -9,6 +9,7 @@ from services.bus.runtime import Context
 from services.bus.secrets import NoSecret, read_secret
 from services.core.config.hardware import RelayDevice
 from services.core.config.load import ConfigError, Problem
+from services.core.positions import Position
 from services.relay_bridge import registry
 from services.relay_bridge.announce import Announcer
 from services.relay_bridge.driver import RelayDriver
@@ -46,7 +47,7 @@ class Maker:
             raise _wrong(name, error) from None
 
     def relay(self, rules: Rules, announcer: Announcer) -> Relay:
-        """The relay. Inside the running loop."""
+        """The relay; one that yields is a deferrable load's. Inside the running loop."""
         self._loop = asyncio.get_running_loop()
         clock, jitter = self._context.clock, self._context.random
         self._relay = relay = Relay(
@@ -58,7 +59,9 @@ class Maker:
             jitter=jitter,
             complain=self._complain,
             changed=announcer.announce,
-            deadman_proved=self._deadman_proved(rules),
+            # A load that stays off harms nobody, so no proof is asked for it.
+            deadman_proved=None if rules.yields else self._deadman_proved(rules),
+            load=rules.yields,
         )
         return relay
 
@@ -104,4 +107,5 @@ def _password(device: RelayDevice, context: Context) -> str | None:
 
 
 def _wrong(name: str, error: Exception) -> ConfigError:
-    return ConfigError([Problem(None, f"positions.{name}", "", str(error))])
+    section = "positions" if name in set(Position) else "loads"
+    return ConfigError([Problem(None, f"{section}.{name}", "", str(error))])

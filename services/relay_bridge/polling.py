@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from services.bus.client import Bus
 from services.bus.clock import Clock
-from services.bus.contract import POSITION_READING
+from services.bus.contract import LOAD_READING, POSITION_READING
 from services.bus.messages.devices import PositionReading
 from services.relay_bridge.relay import Relay
 from services.relay_bridge.status import Status
@@ -103,7 +103,10 @@ class Polling:
                 energy_wh=status.energy_wh,
                 device=f"{relay.device.driver} {relay.device.address}",
             )
-            self._bus.publish(POSITION_READING, reading, position=relay.position)
+            if relay.load:
+                self._bus.publish(LOAD_READING, reading, load=relay.position)
+            else:
+                self._bus.publish(POSITION_READING, reading, position=relay.position)
 
     def _publish_late(self, task: asyncio.Task[Reply | None]) -> None:
         if not task.cancelled() and (reply := task.result()) is not None:

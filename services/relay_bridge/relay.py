@@ -45,8 +45,12 @@ class Relay:
         complain: Complain,
         changed: Callable[["Relay"], None],
         deadman_proved: bool | None = None,
+        load: bool = False,
     ) -> None:
         self.position = position
+        """The position's name, or the load's."""
+        self.load = load
+        """It switches a deferrable load, which has topics of its own."""
         self.deadman_proved = deadman_proved
         """Whether the device was once seen to flip back by itself; None where it has no timer, or nobody asks."""
         self.device = device
@@ -118,6 +122,8 @@ class Relay:
     async def let_go(self) -> None:
         """Take the safe state now, unless the device is known to stand in it. For the end of the service."""
         seen = self.memory.seen
+        if not holds.ours_to_release(self.memory, self.rules):
+            return
         if seen is None or seen.status.on != self.rules.safe or seen.status.timer_s is not None:
             await self._carry_out(holds.Order(self.rules.safe, None, None, "the bridge stops"))
 

@@ -6,11 +6,13 @@ import logging
 from functools import partial
 
 from services.bus.client import Received
-from services.bus.contract import RELAY_COMMAND
+from services.bus.contract import LOAD_COMMAND, RELAY_COMMAND
 from services.bus.messages.devices import RelayCommand
 from services.bus.runtime import Context
 from services.core.config.hardware import RelayDevice
-from services.core.positions import SAFE_RELAY_STATE, Position
+from services.core.config.loads import DeferrableLoad
+from services.core.modes import Switchboard
+from services.core.positions import Position
 from services.relay_bridge.announce import Announcer
 from services.relay_bridge.holds import DEVICE_TIMER_S, Rules
 from services.relay_bridge.making import ListenTo, Maker
@@ -24,25 +26,33 @@ log = logging.getLogger(__name__)
 
 
 async def run(context: Context, *, device_timer_s: float = DEVICE_TIMER_S) -> None:
-    """Serve every relay of the station until cancelled. Raises ConfigError for an unknown driver, address or secret."""
+    """Serve every relay of the station, those of the deferrable loads too, until cancelled.
+
+    Raises ConfigError for an unknown driver, address or secret.
+    """
     bus = context.bus("relay_bridge")
     announcer = Announcer(bus, context.clock)
-    makers = {name: Maker(name, device, context, bus) for name, device in context.station.positions.relays().items()}
+    devices: dict[str, RelayDevice] = {**context.station.positions.relays(), **context.station.loads}
+    makers = {name: Maker(name, device, context, bus) for name, device in devices.items()}
     relays = {
-        name: makers[name].relay(_rules(name, device, device_timer_s), announcer)
-        for name, device in context.station.positions.relays().items()
+        name: makers[name].relay(_rules(name, device, context.station.board, device_timer_s), announcer) for name, device in devices.items()
     }
     listeners = [(relays[name], listen) for name, maker in makers.items() if (listen := maker.listen) is not None]
 
     def command(received: Received[RelayCommand]) -> None:
-        position = received.params["position"]
-        if (relay := relays.get(position)) is None:
-            remedy = f"use one of {', '.join(relays)}, or configure a relay there"
-            bus.report(f"no relay is configured at {position}", topic=received.topic, field="position", value=position, remedy=remedy)
+        ((kind, name),) = received.params.items()
+        if kind == "position" and name == "p3" and context.station.positions.output_switched:
+            return  # the Bluetti bridge's
+        relay = relays.get(name)
+        if relay is None or relay.load != (kind == "load"):
+            known = ", ".join(known for known, relay in relays.items() if relay.load == (kind == "load"))
+            remedy = f"use one of {known}, or configure a relay there" if known else "configure a relay there"
+            bus.report(f"no relay is configured at {name}", topic=received.topic, field=kind, value=name, remedy=remedy)
         else:
             relay.command(received.message, received.received_at)
 
     bus.subscribe(RELAY_COMMAND, command)
+    bus.subscribe(LOAD_COMMAND, command)
     try:
         async with bus:
             try:
@@ -63,8 +73,10 @@ async def run(context: Context, *, device_timer_s: float = DEVICE_TIMER_S) -> No
             relay.close()
 
 
-def _rules(name: str, device: RelayDevice, device_timer_s: float) -> Rules:
-    return Rules(SAFE_RELAY_STATE[Position(name)], device_timer_s if device.deadman == "device" else None)
+def _rules(name: str, device: RelayDevice, board: Switchboard, device_timer_s: float) -> Rules:
+    if isinstance(device, DeferrableLoad):
+        return Rules(safe=True, device_timer_s=device_timer_s if device.deadman == "device" else None, yields=True)
+    return Rules(board.safe(Position(name)), device_timer_s if device.deadman == "device" else None)
 
 
 async def _keep(relay: Relay) -> None:

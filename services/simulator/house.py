@@ -43,6 +43,9 @@ class House:
         self._at = since
         self._contacts = contacts
         self._grid_ok = grid_ok
+        self._deferrable_w = {name: load.simulated_w for name, load in station.loads.items()}
+        self._deferrable_on = dict.fromkeys(self._deferrable_w, True)
+        self._deferrable_wh = dict.fromkeys(self._deferrable_w, 0.0)
 
     @property
     def at(self) -> datetime:
@@ -69,8 +72,13 @@ class House:
         now = self._clock.now()
         while (left := now - self._at) > timedelta(0):
             part = min(left, _STEP)
-            self._state, _ = step(self.parameters, self._state, self._inputs(self._at + part / 2), part.total_seconds())
+            inputs = self._inputs(self._at + part / 2)
+            self._state, flows = step(self.parameters, self._state, inputs, part.total_seconds())
             self._at += part
+            if self._deferrable_w and inputs.load_w > 0.0:
+                served_h = flows.load_w / inputs.load_w * part.total_seconds() / 3600.0
+                for name, watts in self._deferrable_w.items():
+                    self._deferrable_wh[name] += watts * served_h if self._deferrable_on[name] else 0.0
 
     def flows(self) -> Flows:
         """What flows at this instant."""
@@ -88,6 +96,17 @@ class House:
         self.advance()
         self._contacts = self._contacts._replace(**contacts)
 
+    def switch_load(self, name: str, *, on: bool) -> None:
+        """Close or open the contact of a deferrable load, now."""
+        self.advance()
+        self._deferrable_on[name] = on
+
+    def load_meter(self, name: str) -> Measured:
+        """What the meter of a deferrable load sees: it hangs on the switched load."""
+        flows = self.flows()
+        live = flows.load_w > 0.0 and self._deferrable_on[name]
+        return Measured(self._deferrable_w[name] if live else 0.0, self._deferrable_wh[name], self.parameters.grid_voltage_v)
+
     def set_grid(self, ok: bool) -> None:
         """An outage begins or ends, now."""
         self.advance()
@@ -100,7 +119,8 @@ class House:
 
     def _inputs(self, at: datetime) -> PlantInputs:
         p1, p2, p3, p3_relay = self._contacts
-        return PlantInputs(p1, p2, p3, self._trace.load_w(at), self._panel.pv_w(at), self._grid_ok, p3_relay)
+        deferrable_w = sum(watts for name, watts in self._deferrable_w.items() if self._deferrable_on[name])
+        return PlantInputs(p1, p2, p3, self._trace.load_w(at) + deferrable_w, self._panel.pv_w(at), self._grid_ok, p3_relay)
 
 
 class HouseWire:
@@ -121,6 +141,22 @@ class HouseWire:
             return Measured(flows.p3_w, state.p3_wh, flows.p3_v)
         power_w, energy_wh = {"p1": (flows.p1_w, state.p1_wh), "p2": (flows.p2_w, state.p2_wh)}[self._position]
         return Measured(power_w, energy_wh, flows.grid_v)
+
+
+class LoadWire:
+    """The line of a deferrable load."""
+
+    def __init__(self, house: House, name: str) -> None:
+        self._house = house
+        self._name = name
+
+    def close(self, closed: bool) -> None:
+        """See Wire."""
+        self._house.switch_load(self._name, on=closed)
+
+    def measure(self) -> Measured:
+        """See Wire."""
+        return self._house.load_meter(self._name)
 
 
 PANEL_V = 24.0

@@ -3,10 +3,14 @@
 Power is constant between two changes (a transfer, a full or empty battery, a trip), so `step` cuts its time there and
 books energy exactly: P1 + P2 + P4 = load + losses + change of stored energy. Only the taper at the end of a
 charge is held constant over a step; at 10 s or 60 s this is far below a meter's resolution.
+
+A power station with passthrough (UPS mode) connects its AC output to its AC input while the grid is there: then P2 carries
+what P3 gives on top of the charge, and the battery gives nothing. With P1 inside it there is no other way to the load.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import inf
 from typing import Any, NamedTuple
 
 from services.core.config.station import Station
@@ -18,6 +22,10 @@ class Source(IntEnum):
 
     GRID = 0
     INVERTER = 1
+
+
+_GRID, _INVERTER = Source.GRID.value, Source.INVERTER.value
+"""Looked up by the million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,19 @@ class PlantParameters:
     """...down to this share of it at 100 %. Assumed."""
     restart_pct: float = 2.0
     """Assumed: an inverter that stopped on an empty battery starts again from this state of charge."""
+    passthrough: bool = False
+    """With P2 on, the AC output is connected to the grid."""
+    p1_inside: bool = False
+    """The load hangs on the AC output, and there is no transfer switch."""
+    ac_input_w: float = inf
+    """Passthrough and charge together take no more: the charge gives way. What is passed through is not limited (assumed)."""
+    ups_gap_s: float = 0.02
+    """The AC output is dead this long when it changes between grid and inverter (20 ms in an AC180's data sheet)."""
 
     @classmethod
     def of(cls, station: Station) -> "PlantParameters":
         """The simulated plant of `station`. A transfer switch of unknown priority is simulated with grid priority."""
-        battery = station.battery
+        battery, inside = station.battery, station.positions.p1_inside
         return cls(
             capacity_wh=battery.capacity_wh,
             inverter_w=battery.inverter_w,
@@ -61,9 +77,12 @@ class PlantParameters:
             idle_w=battery.idle_w,
             discharge_efficiency=battery.discharge_efficiency,
             charge_efficiency=battery.charge_efficiency,
-            ats_prefers=Source.INVERTER if station.transfer_switch.priority is AtsPriority.INVERTER else Source.GRID,
+            ats_prefers=Source.INVERTER if station.transfer_switch.priority is AtsPriority.INVERTER or inside else Source.GRID,
             ats_delay_s=station.simulation.ats_delay_s,
             ats_gap_s=station.simulation.ats_gap_s,
+            passthrough=station.hardware.passthrough,
+            p1_inside=inside,
+            ac_input_w=battery.input_w,
         )
 
 
@@ -92,11 +111,15 @@ class PlantState(NamedTuple):
     unserved_s: float = 0.0
     """Seconds in which a load wanted power and got none."""
     transfers: int = 0
+    """Of the transfer switch, and of the power station's own between grid and inverter."""
+    through: bool = False
+    """The power station passes grid power through to its AC output."""
 
     @classmethod
     def initial(cls, parameters: PlantParameters, *, soc_pct: float = 60.0) -> "PlantState":
         """A plant at rest on the grid. Raises ValueError for a state of charge outside 0 to 100."""
-        return cls(stored_wh=stored_at(parameters, soc_pct))
+        source = Source.INVERTER if parameters.p1_inside else Source.GRID
+        return cls(stored_wh=stored_at(parameters, soc_pct), source=source)
 
     def to_dict(self) -> dict[str, Any]:
         """For a state file."""
@@ -146,7 +169,7 @@ class Flows(NamedTuple):
     grid_v: float
     """0 while the grid is out."""
     p3_v: float
-    """0 while the inverter is off."""
+    """0 while the AC output is dead."""
     ac_output_on: bool
 
 
@@ -182,11 +205,14 @@ def _switch(parameters: PlantParameters, state: PlantState, inputs: PlantInputs)
     tripped = state.tripped and inputs.p3_on
     empty = state.empty and state.stored_wh < _restart_wh(parameters)
     inverter = inputs.p3_on and not tripped and not empty
-    live = (inputs.p1_on and inputs.grid_ok, inverter and inputs.p3_closed)
+    through = parameters.passthrough and inputs.p2_on and inputs.grid_ok and inputs.p3_on
+    if through != state.through:
+        return _switch(parameters, _passed(parameters, state, through=through), inputs)
+    live = (inputs.p1_on and inputs.grid_ok, (inverter or through) and inputs.p3_closed)
     source = state.source
     return_in_s = state.return_in_s
     if source == parameters.ats_prefers:
-        moves = not live[source] and live[1 - source]
+        moves = not live[source] and live[1 - source] and not parameters.p1_inside
     elif live[1 - source]:
         return_in_s = parameters.ats_delay_s if return_in_s is None else return_in_s
         moves = return_in_s <= 0.0 or not live[source]
@@ -196,12 +222,12 @@ def _switch(parameters: PlantParameters, state: PlantState, inputs: PlantInputs)
     if moves:
         source = 1 - source
         return_in_s = None
-    if live[1] and source == Source.INVERTER and inputs.load_w > parameters.inverter_w * parameters.overload:
+    if live[1] and not through and source == _INVERTER and inputs.load_w > parameters.inverter_w * parameters.overload:
         return _switch(parameters, state._replace(tripped=True), inputs)
     if (
         inverter
         and state.stored_wh <= 0.0
-        and _net_w(parameters, inputs, inputs.load_w if source == Source.INVERTER and live[1] else 0.0) < 0.0
+        and _net_w(parameters, inputs, inputs.load_w if source == _INVERTER and live[1] else 0.0, through=through) < 0.0
     ):
         return _switch(parameters, state._replace(empty=True), inputs)
     if moves:
@@ -213,21 +239,36 @@ def _switch(parameters: PlantParameters, state: PlantState, inputs: PlantInputs)
     return state._replace(source=source, gap_left_s=gap_s, return_in_s=return_in_s, tripped=tripped, empty=empty, transfers=transfers)
 
 
+def _passed(parameters: PlantParameters, state: PlantState, *, through: bool) -> PlantState:
+    """The state as the power station begins, or ends, to pass grid power through: what hangs on it waits for its relay."""
+    if state.source == _GRID:
+        return state._replace(through=through)
+    gap_s = max(state.gap_left_s, parameters.ups_gap_s)
+    return state._replace(through=through, gap_left_s=gap_s, transfers=state.transfers + 1)
+
+
 def _restart_wh(parameters: PlantParameters) -> float:
     return parameters.capacity_wh * parameters.restart_pct / 100.0
 
 
-def _net_w(parameters: PlantParameters, inputs: PlantInputs, p3_w: float) -> float:
+def _net_w(parameters: PlantParameters, inputs: PlantInputs, p3_w: float, *, through: bool) -> float:
     """What an all but empty battery gains while its inverter is on."""
     charge_w = parameters.charge_w if inputs.p2_on and inputs.grid_ok else 0.0
+    if through:
+        charge_w, p3_w = _beside(parameters, charge_w, p3_w), 0.0
     # Term by term as in _segment: a rounding apart, and an empty battery would neither stop nor go on.
     return (charge_w + inputs.pv_w) * parameters.charge_efficiency - (parameters.idle_w + p3_w / parameters.discharge_efficiency)
+
+
+def _beside(parameters: PlantParameters, charge_w: float, passed_w: float) -> float:
+    """What of the charging power the AC input has room for."""
+    return min(charge_w, max(0.0, parameters.ac_input_w - passed_w))
 
 
 def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs, left_s: float) -> tuple[PlantState, Flows, float]:
     """Constant flows for up to `left_s`, cut short where something changes; with the seconds done."""
     (stored_wh, source, gap_left_s, return_in_s, tripped, empty,
-     p1_wh, p2_wh, p3_wh, p4_wh, load_wh, losses_wh, unserved_wh, unserved_s, transfers) = state  # fmt: skip
+     p1_wh, p2_wh, p3_wh, p4_wh, load_wh, losses_wh, unserved_wh, unserved_s, transfers, through) = state  # fmt: skip
     p1_on, p2_on, p3_on, wanted_w, p4_w, grid_ok, p3_closed = inputs
     inverter = p3_on and not tripped and not empty
     efficiency, capacity_wh = parameters.charge_efficiency, parameters.capacity_wh
@@ -238,8 +279,8 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
         done_s = return_in_s
     if gap_left_s > 0.0:
         done_s = min(done_s, gap_left_s)
-    elif source == Source.INVERTER:
-        p3_w = wanted_w if inverter and p3_closed else 0.0
+    elif source == _INVERTER:
+        p3_w = wanted_w if (inverter or through) and p3_closed else 0.0
     elif p1_on and grid_ok:
         p1_w = wanted_w
     if p2_on and grid_ok:
@@ -247,7 +288,10 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
         over = (100.0 * stored_wh / capacity_wh - parameters.taper_from_pct) / (100.0 - parameters.taper_from_pct)
         if over > 0.0:
             p2_w *= 1.0 - over * (1.0 - parameters.trickle)
-    drain_w = parameters.idle_w + p3_w / parameters.discharge_efficiency if inverter else 0.0
+    given_w = p3_w
+    if through:
+        given_w, p2_w = 0.0, _beside(parameters, p2_w, p3_w)
+    drain_w = parameters.idle_w + given_w / parameters.discharge_efficiency if inverter else 0.0
 
     net_w = (p2_w + p4_w) * efficiency - drain_w
     if stored_wh >= capacity_wh:
@@ -266,6 +310,9 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
         after_wh = 0.0
         done_s = hours * 3600.0
 
+    lost_w = (p2_w + p4_w) * (1.0 - efficiency) + drain_w - given_w
+    if through:
+        p2_w += p3_w
     served_w = p1_w + p3_w
     missing_w = wanted_w - served_w
     state = PlantState(
@@ -280,13 +327,13 @@ def _segment(parameters: PlantParameters, state: PlantState, inputs: PlantInputs
         p3_wh + p3_w * hours,
         p4_wh + p4_w * hours,
         load_wh + served_w * hours,
-        losses_wh + ((p2_w + p4_w) * (1.0 - efficiency) + drain_w - p3_w) * hours,
+        losses_wh + lost_w * hours,
         unserved_wh + missing_w * hours,
         unserved_s + done_s if missing_w > 0.0 else unserved_s,
         transfers,
+        through,
     )
-    grid_v = parameters.grid_voltage_v
-    flows = Flows(
-        p1_w, p2_w, p3_w, p4_w, served_w, after_wh / capacity_wh * 100.0, grid_v if grid_ok else 0.0, grid_v if inverter else 0.0, inverter
-    )
+    output_on = inverter or through
+    grid_v, soc_pct = parameters.grid_voltage_v, after_wh / capacity_wh * 100.0
+    flows = Flows(p1_w, p2_w, p3_w, p4_w, served_w, soc_pct, grid_v if grid_ok else 0.0, grid_v if output_on else 0.0, output_on)
     return state, flows, done_s

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from services.bus.clock import utc_now
 from services.core.config.hardware import Ina260Sensor, RelayDevice
 from services.core.config.station import Station
-from services.core.positions import SAFE_RELAY_STATE, Position
+from services.core.modes import Switchboard
+from services.core.positions import Position
 from services.simulator.devices.bluetti_port import SCHEME, BluettiPort
 from services.simulator.devices.faults import Faults
 from services.simulator.devices.ina260 import Ina260Chip
@@ -17,7 +18,7 @@ from services.simulator.devices.ina260_port import CHIP_FAULTS, Ina260Port
 from services.simulator.devices.relay_kinds import RelayEmulator, emulator, url_of
 from services.simulator.devices.shelly_switch import SavedSwitch, Switch, SwitchConfig
 from services.simulator.devices.station_port import StationPort
-from services.simulator.house import Contacts, House, HousePanel, HouseWire
+from services.simulator.house import Contacts, House, HousePanel, HouseWire, LoadWire
 from services.simulator.lease import Lease
 from services.simulator.master_clock import MasterClock
 from services.simulator.plant import PlantParameters, PlantState
@@ -59,22 +60,23 @@ class Rig:
         self, station: Station, *, speed: float, lease: Lease, saved: Saved | None = None, passwords: Mapping[str, str] = NO_PASSWORDS
     ) -> None:
         """`passwords` by position. Raises NotSimulatable for an address that is not loopback."""
+        board = station.board
         resumed = resume(saved, utc_now(), speed)
         if saved is None:
             saved = Saved(station_time=resumed.house_since, plant=PlantState.initial(PlantParameters.of(station)).to_dict())
         closed = {position: switch.output for position, switch in saved.relays.items()}
         contacts = Contacts(
-            p1=closed.get("p1", SAFE_RELAY_STATE[Position.P1]),
-            p2=closed.get("p2", SAFE_RELAY_STATE[Position.P2]),
+            p1=closed.get("p1", board.safe(Position.P1)) and not board.hardware.p1_inside,
+            p2=closed.get("p2", board.safe(Position.P2)),
             p3=saved.ac_output_on,
-            p3_relay=closed.get("p3", SAFE_RELAY_STATE[Position.P3]),
+            p3_relay=closed.get("p3", board.safe(Position.P3)) or "p3" not in station.positions.relays(),
         )
         self.clock = MasterClock(resumed.rate)
         self.house = House(station, self.clock, saved.plant_state(), since=resumed.house_since, contacts=contacts, grid_ok=saved.grid_ok)
         self._station = station
         self._lease = lease
-        relays = station.positions.relays()
-        self.switches = {position: _switch(self.house, position, saved.relays.get(position)) for position in relays}
+        relays: dict[str, RelayDevice] = {**station.positions.relays(), **station.loads}
+        self.switches = {position: _switch(self.house, position, board, saved.relays.get(position)) for position in relays}
         self._devices = _devices(station.station, relays, self.switches, passwords, powered=saved.grid_ok)
         self._bluetti = self._bluetti_of(station)
         self._port_address = endpoint("simulation.port_address" if self._bluetti else "battery.address", station.simulator_address)
@@ -232,9 +234,13 @@ def _chip(house: House, position: str, sensor: Ina260Sensor) -> Ina260Port:
     return Ina260Port(Ina260Chip(HousePanel(house), address=sensor.address), host=host, port=port)
 
 
-def _switch(house: House, position: str, saved: SavedSwitch | None) -> Switch:
-    safe_on = SAFE_RELAY_STATE[Position(position)]
-    switch = Switch(HouseWire(house, position), SwitchConfig(name=position, initial_state="on" if safe_on else "off"))
+def _switch(house: House, position: str, board: Switchboard, saved: SavedSwitch | None) -> Switch:
+    load = position not in set(Position)
+    safe_on = load or board.safe(Position(position))
+    switch = Switch(
+        LoadWire(house, position) if load else HouseWire(house, position),
+        SwitchConfig(name=position, initial_state="on" if safe_on else "off"),
+    )
     if saved is not None:
         switch.restore(saved)
     return switch

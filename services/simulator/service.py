@@ -44,7 +44,7 @@ async def run(context: Context, *, speed: float | None = None, lease_s: float | 
 def _passwords(context: Context) -> dict[str, str]:
     """What the devices are to ask for: the same secrets that the relay bridge answers with. Raises NotSimulatable."""
     try:
-        relays = context.station.positions.relays().items()
+        relays = [*context.station.positions.relays().items(), *context.station.loads.items()]
         return {position: read_secret(device.secret, context.var) for position, device in relays if device.secret is not None}
     except NoSecret as error:
         raise NotSimulatable(str(error)) from None

@@ -30,6 +30,14 @@ BENCHMARKS = {
     "simulation_speed": "simulation_speed",
     "soc_observer_coverage": "observer",
     "soc_observer_error": "observer",
+    "worst_hour_median": "control",
+    "worst_hour_p10": "control",
+    "avoided_energy": "control",
+    "tracking_hour": "tracking",
+    "tracking_quarter": "tracking",
+    "backtest_speed": "backtest_speed",
+    "backtest_growth": "backtest_speed",
+    "violations": "violations",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

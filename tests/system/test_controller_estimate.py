@@ -9,7 +9,7 @@ import pytest
 
 from services.bus.clock import SystemClock
 from services.bus.runtime import Context
-from services.controller import service, store
+from services.controller import service, store, telling
 from services.controller.model import Memory, Settings
 from services.core.config.load import parse_station
 from services.core.observer import REPORT_EVERY_S, Inputs, Observer, update
@@ -106,7 +106,7 @@ async def estimate(plain):
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    monkeypatch.setattr(service, "TELL_S", 0.2)
+    monkeypatch.setattr(telling, "TELL_S", 0.2)
 
 
 async def test_beside_a_linked_station_the_estimate_follows_its_word_with_a_band(broker, plain, tmp_path):

@@ -17,6 +17,7 @@ from services.core.readings import BatteryReading
 
 _MOST_BYTES = 64 * 1024
 _MOST_W = 20_000.0
+_ON = {"on": True, "off": False}
 
 
 def connect(station: PowerStation) -> "Simulated":
@@ -33,7 +34,8 @@ class Simulated:
         parts = urlsplit(address)
         if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"address: {address!r} is not usable; use a base URL such as 'http://127.0.0.1:18083'")
-        self._url = f"{address.rstrip('/')}/status"
+        self._base = address.rstrip("/")
+        self._url = f"{self._base}/status"
         self._timeout_s = timeout_s
         self._session = requests.Session()
         # A proxy or a .netrc of the environment has no say here, and looking for them at each call costs.
@@ -53,6 +55,20 @@ class Simulated:
         except (requests.RequestException, HTTPError) as error:
             raise StationSilent(f"does not answer: {type(error).__name__}") from error
         return parse(body)
+
+    def set(self, control: str, value: str) -> None:
+        """See PowerStationDriver. It has an AC output, and nothing else to switch."""
+        if control != "ac_output" or value not in _ON:
+            raise StationRefused(f"has no {control!r} that could be {value!r}")
+        try:
+            answer = self._session.post(f"{self._base}/ac_output", json={"on": _ON[value]}, timeout=self._timeout_s, allow_redirects=False)
+        except requests.RequestException as error:
+            raise StationSilent(f"does not answer: {type(error).__name__}") from error
+        if answer.status_code != requests.codes.ok:
+            raise StationRefused(f"answered HTTP {answer.status_code}")
+        said = self.read().reading.ac_output_on
+        if said is not _ON[value]:
+            raise BadReply(control, said, f"{_ON[value]}, which was written and acknowledged")
 
     def close(self) -> None:
         """See PowerStationDriver."""

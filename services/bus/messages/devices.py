@@ -72,6 +72,27 @@ class RelayCommand(Command):
     reason: str = Field(default="", max_length=400)
 
 
+class LoadShift(Telemetry):
+    """`load/<name>/shift`: what the controller does with a deferrable load, and what it came to. Null is unknown."""
+
+    event_id: str
+    stage: Literal["off", "resuming", "resumed", "left"]
+    """`off`: held off by us. `resuming`: switched on, not yet confirmed. `resumed`: has its power back. `left`: not ours to switch."""
+    off_at: Utc
+    resume_at: Utc
+    """When it gets, or got, its power back."""
+    before_w: float | None
+    """What it drew just before it was switched off."""
+    deferred_wh: float
+    """`before_w` over the time that it was off: an estimate of what it would have drawn."""
+    resumed_wh: float
+    """Measured at its meter since it resumed, for as long as it had been off."""
+    shifted_wh: float
+    """The lesser of the two: the energy that moved out of the event."""
+    note: str = ""
+    """Why it is left alone."""
+
+
 class RelayStateMessage(Telemetry):
     """A relay after read-back. `on` is null while nothing certain is known."""
 
@@ -84,6 +105,8 @@ class RelayStateMessage(Telemetry):
     """What is left on the device's own dead-man timer; null when none runs."""
     timer_fired: bool = False
     """The device's own dead-man timer has switched it, against the standing wish."""
+    by_hand: bool = False
+    """A deferrable load only: somebody switched it at the device, against the standing wish, which is given up."""
     deadman_proved: bool | None = None
     """Whether the device was once seen to flip back by itself; null for one that the person says has no timer."""
     fault: str | None = None

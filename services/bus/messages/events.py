@@ -8,6 +8,7 @@ from services.bus.messages.base import Command, Payload, Telemetry, Utc
 from services.core.config.policy import Duration, GoalSection
 from services.core.events import Event, EventRequest, EventStatus
 from services.core.goals import Method
+from services.core.preferences import Answer
 
 
 def _start(value: object) -> object:
@@ -22,7 +23,7 @@ Start = Annotated[str, BeforeValidator(_start), Field(min_length=1, max_length=6
 class EventCommand(Command):
     """`event/command`: typed by people and sent by the gateway, so it carries no `ts`."""
 
-    action: Literal["schedule", "cancel", "opt_out", "opt_in"] = "schedule"
+    action: Literal["schedule", "cancel", "opt_out", "opt_in", "accept", "decline"] = "schedule"
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(default=None, validate_default=True)
     revision: Annotated[int, Field(ge=0, le=2**31, strict=True)] = 0
     start: Start | None = Field(default=None, validate_default=True)
@@ -75,6 +76,12 @@ class EventMessage(Telemetry):
     status: EventStatus
     status_reason: str = ""
     test: bool = False
+    answer_by: Utc | None = None
+    """While `pending`: when the person's answer is due."""
+    unanswered: Answer | None = None
+    """While `pending`: what will hold without an answer."""
+    flags: tuple[str, ...] = ()
+    """What the settlement should know: `charged_in_adjustment_window` says that the baseline's adjustment came out too high."""
 
     @classmethod
     def of(cls, event: Event, ts: Utc) -> "EventMessage":
@@ -91,6 +98,9 @@ class EventMessage(Telemetry):
             status=event.status,
             status_reason=event.status_reason,
             test=event.test,
+            answer_by=event.answer_by,
+            unanswered=event.unanswered,
+            flags=event.flags,
         )
 
 

@@ -7,8 +7,9 @@ from pydantic import Field, StrictBool, model_validator
 
 from services.bus.messages.base import Command, Percent, Telemetry, Utc
 from services.core.config.policy import Duration, GoalSection
+from services.core.config.tariff import HoursOfDay
 from services.core.goals import Method
-from services.core.preferences import Participation, Preferences, SharingLevel
+from services.core.preferences import Answer, Participation, Preferences, SharingLevel
 
 
 class ControllerState(Telemetry):
@@ -29,6 +30,12 @@ class ControllerState(Telemetry):
     event_id: str | None = None
     next_change: Utc | None = None
     """When the next change is expected, if nothing else happens."""
+    methods: tuple[Method, ...] = ()
+    """The event's methods that act now."""
+    instance: Annotated[str, Field(max_length=64)] | None = None
+    """Which controller process says so: two of one station must not both be in charge."""
+    in_charge_since: Utc | None = None
+    """Since when it commands the relays; of two, the later one stands back."""
 
 
 class Override(Command):
@@ -62,6 +69,15 @@ class PreferencesMessage(Telemetry):
     participation: Participation
     backup_reserve_pct: Percent
     sharing: SharingLevel
+    answer_before: Duration | None = None
+    """With participation `ask`: how long before an event's start its answer is due."""
+    if_unanswered: Answer = Answer.DECLINE
+    """With participation `ask`: what holds without an answer."""
+    max_events_per_week: Annotated[int, Field(ge=1, le=100)] | None = None
+    quiet_hours: HoursOfDay | None = None
+    """Hours in which the grid never charges the battery."""
+    no_event_hours: HoursOfDay | None = None
+    """Hours into which no event may reach."""
 
     def preferences(self) -> Preferences:
         """The preferences in the system's own form."""
@@ -72,6 +88,11 @@ class PreferencesMessage(Telemetry):
             participation=self.participation,
             backup_reserve_pct=self.backup_reserve_pct,
             sharing=self.sharing,
+            answer_before=self.answer_before,
+            if_unanswered=self.if_unanswered,
+            max_events_per_week=self.max_events_per_week,
+            quiet_hours=self.quiet_hours,
+            no_event_hours=self.no_event_hours,
         )
 
     @classmethod
@@ -85,6 +106,11 @@ class PreferencesMessage(Telemetry):
             participation=preferences.participation,
             backup_reserve_pct=preferences.backup_reserve_pct,
             sharing=preferences.sharing,
+            answer_before=preferences.answer_before,
+            if_unanswered=preferences.if_unanswered,
+            max_events_per_week=preferences.max_events_per_week,
+            quiet_hours=preferences.quiet_hours,
+            no_event_hours=preferences.no_event_hours,
         )
 
 

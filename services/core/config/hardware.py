@@ -38,6 +38,25 @@ class StationSensor(Section):
     sensor: Literal["station"]
 
 
+class StationOutput(StationSensor):
+    """P3 as the power station itself measures it and, with `switch`, switches it."""
+
+    switch: Literal["ac_output"] | None = None
+    """`ac_output`: the Bluetti bridge switches the AC output on `relay/p3/command`, if the model has a register for that."""
+    deadman: Literal["none"] | None = None
+    """Must be `none` with `switch`: an AC output has no dead-man timer. A bridge that dies leaves it as it is."""
+
+    @model_validator(mode="after")
+    def _accepted(self) -> "StationOutput":
+        if self.switch is not None and self.deadman is None:
+            raise ValueError(
+                "switch: an AC output has no dead-man timer, and stays as it is when the bridge dies; accept that by 'deadman: none'"
+            )
+        if self.switch is None and self.deadman is not None:
+            raise ValueError("deadman: there is nothing to switch here; leave it out, or say 'switch: ac_output'")
+        return self
+
+
 def _i2c_bus(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
         return value
@@ -66,6 +85,11 @@ class Ina260Sensor(Section):
         return isinstance(self.bus, str) and self.bus.startswith("tcp:")
 
 
+def _p3_kind(value: object) -> str:
+    """As `_kind`; a power station's P3 can be switched."""
+    return "(output)" if (kind := _kind(value)) == "(station)" else kind
+
+
 def _kind(value: object) -> str:
     """Which of the classes below describes a position; in parentheses, so that it is told from a field in an error's location."""
     sensor = value.get("sensor") if isinstance(value, dict) else getattr(value, "sensor", None)
@@ -77,6 +101,12 @@ _Kind = Discriminator(
     custom_error_type="sensor",
     custom_error_message="use 'sensor: station', 'sensor: ina260' (P4 only), or a relay's driver and address",
 )
+_P3Kind = Discriminator(
+    _p3_kind,
+    custom_error_type="sensor",
+    custom_error_message="use 'sensor: station', or a relay's driver and address",
+)
+RelayOrOutput = Annotated[Annotated[RelayDevice, Tag("(relay)")] | Annotated[StationOutput, Tag("(output)")], _P3Kind]
 RelayOrStation = Annotated[Annotated[RelayDevice, Tag("(relay)")] | Annotated[StationSensor, Tag("(station)")], _Kind]
 StationOrIna260 = Annotated[Annotated[StationSensor, Tag("(station)")] | Annotated[Ina260Sensor, Tag("(ina260)")], _Kind]
 
@@ -85,7 +115,7 @@ class TransferSwitch(Section):
     """The automatic transfer switch. Its figures are assumed until measured (no maker states them)."""
 
     priority: AtsPriority = AtsPriority.UNKNOWN
-    """Which input it takes when both are live. Events are refused while it is unknown."""
+    """Which input it takes when both are live. Events are refused while it is unknown. Means nothing with P1 inside the power station."""
     delay_s: float | None = Field(default=None, ge=0, le=600)
     """How long the preferred input must be live before the switch returns to it; `sps ats test` measures it."""
     gap_s: float | None = Field(default=None, ge=0, le=60)
@@ -126,6 +156,13 @@ class PowerStation(Section):
     """Depth-of-discharge floor: never below it by our doing."""
     passthrough: bool = False
     """With P2 on, grid power reaches P3 (UPS mode): the battery cannot feed the load while it charges."""
+    ac_input_w: float | None = Field(default=None, gt=0, le=20_000)
+    """Most that the AC input takes in, for charging and passthrough together. Unset: as much as the inverter gives, which is assumed."""
+
+    @property
+    def input_w(self) -> float:
+        """The rating of the AC input, W."""
+        return self.inverter_w if self.ac_input_w is None else self.ac_input_w
 
     @property
     def has_data_link(self) -> bool:
@@ -140,13 +177,27 @@ class PowerStation(Section):
 
 
 class Layout(Section):
-    """What may sit at P1 to P4, including what cannot be run yet: `sps check-config` says what each would allow."""
+    """What may sit at P1 to P4, including what cannot be run: `sps check-config` says what each would allow."""
 
     p1: RelayOrStation | None = None
     """`sensor: station`: P1 lies inside the power station (UPS passthrough), and there is no transfer switch outside."""
     p2: RelayDevice | None = None
-    p3: RelayOrStation = StationSensor(sensor="station")
+    p3: RelayOrOutput = StationOutput(sensor="station")
     p4: StationOrIna260 | None = None
+
+    @property
+    def p1_inside(self) -> bool:
+        """P1 lies inside the power station, as its passthrough."""
+        return isinstance(self.p1, StationSensor)
+
+    @property
+    def output_switched(self) -> bool:
+        """The power station's AC output is the actuator at P3."""
+        return isinstance(self.p3, StationOutput) and self.p3.switch is not None
+
+    def switched(self) -> tuple[str, ...]:
+        """The positions that take commands: those with a relay, and P3 where the AC output is switched."""
+        return (*self.relays(), "p3") if self.output_switched else tuple(self.relays())
 
     def relays(self) -> dict[str, RelayDevice]:
         """The positions that carry a relay, by name."""
@@ -156,19 +207,8 @@ class Layout(Section):
 class Positions(Layout):
     """The devices at P1 to P4. A missing one is said so by leaving it out."""
 
-    p1: RelayDevice
+    p1: RelayOrStation
     p2: RelayDevice
-
-    @model_validator(mode="before")
-    @classmethod
-    def _runnable(cls, data: object) -> object:
-        p1 = data.get("p1") if isinstance(data, dict) else None
-        if isinstance(p1, dict) and p1.get("sensor") == "station":
-            raise ValueError(
-                "p1 inside the power station cannot be run yet: without P1 there is no mode 2 to fall back to, and P2's safe state would be"
-                " on; put a relay at P1 and a transfer switch behind the power station"
-            )
-        return data
 
     def ina260s(self) -> dict[str, Ina260Sensor]:
         """The positions that an INA260 measures, by name."""
@@ -194,8 +234,8 @@ def hardware_of(positions: Layout, switch: TransferSwitch, *, passthrough: bool 
     return Hardware(
         p1_relay="p1" in relays,
         p2_relay="p2" in relays,
-        p3_actuator="p3" in relays,
+        p3_actuator="p3" in positions.switched(),
         ats_priority=switch.priority,
-        passthrough=passthrough,
-        p1_inside=isinstance(positions.p1, StationSensor),
+        passthrough=passthrough or positions.p1_inside,
+        p1_inside=positions.p1_inside,
     )

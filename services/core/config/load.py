@@ -55,7 +55,7 @@ def parse_hardware(text: str) -> Hardware | None:
     """The hardware that `text` describes, even where no station can be run with it; None where its description itself is wrong."""
     try:
         data = yaml.safe_load(text)
-        layout, switch = Layout.model_validate(data["positions"]), TransferSwitch.model_validate(data["transfer_switch"])
+        layout, switch = Layout.model_validate(data["positions"]), TransferSwitch.model_validate(data.get("transfer_switch", {}))
         passthrough = bool(data["battery"].get("passthrough", False))
     except (yaml.YAMLError, ValidationError, KeyError, TypeError, AttributeError):
         return None

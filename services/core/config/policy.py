@@ -1,14 +1,16 @@
 """How the station behaves: the daily cycle, the control of events, and the person's preferences."""
 
 from datetime import time, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from services.core.config.base import LocalTime, Percent, Section
+from services.core.config.tariff import HoursOfDay, TariffSection, WearSection
 from services.core.durations import parse_duration
 from services.core.goals import Goal, GoalKind, Method
-from services.core.preferences import Participation, Preferences, SharingLevel
+from services.core.preferences import Answer, Participation, Preferences, SharingLevel
 
 Duration = Annotated[
     timedelta,
@@ -17,9 +19,23 @@ Duration = Annotated[
 ]
 
 
+class NormalPolicy(StrEnum):
+    """What the station does on days without an event; docs/policies.md has the exact rules."""
+
+    CYCLE = "cycle"
+    """Discharge and charge between two set points, at two times of the day."""
+    SELF_CONSUMPTION = "self_consumption"
+    """Feed the load from what the sun gave; the grid charges nothing but the reserve."""
+    TIME_OF_USE = "time_of_use"
+    """Charge where the tariff is cheap and discharge where it is dear, if that pays for losses and wear."""
+    STANDBY = "standby"
+    """Stay charged for an outage."""
+
+
 class DailyCycle(Section):
     """What the station does on all other days (design section 1, phase normal)."""
 
+    policy: NormalPolicy = NormalPolicy.CYCLE
     discharge_at: LocalTime = time(17, 0)
     """When the battery takes over the load."""
     discharge_to_pct: Percent = 60.0
@@ -31,6 +47,10 @@ class DailyCycle(Section):
     quiet_from: LocalTime | None = None
     """With `quiet_until`: hours in which nothing is charged merely to calibrate or to wake the power station. Unset: none."""
     quiet_until: LocalTime | None = None
+    tariff: TariffSection | None = None
+    """For `time_of_use`."""
+    wear: WearSection | None = None
+    """For `time_of_use`; `sps check-config` shows what a cycle costs."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "DailyCycle":
@@ -48,14 +68,24 @@ class Control(Section):
     """The span over which the programme averages; control acts on its energy error."""
     gain_p: float = Field(default=1.0, ge=0, le=10)
     """Share of the running interval's energy error that the rest of the interval makes up for."""
-    gain_i: float = Field(default=1.0, ge=0, le=10)
-    """Share of the error carried over from earlier intervals that this interval makes up for."""
+    gain_i: float = Field(default=0.1, ge=0, le=10)
+    """Share of the error carried over from earlier intervals that this interval makes up for. 1 keeps the event's mean closest,
+    0 each interval's; errors of an hour are too small for it to matter."""
+    switchings_per_event: int = Field(default=40, ge=2, le=1000)
+    """The most operations of the relay that moves the load in one event. When they run short a block serves two intervals."""
     charge_margin: float = Field(default=1.25, ge=1, le=5)
-    """Charging for an event starts this many times the computed charging time before it."""
+    """Charging for an event starts this many times the computed charging time before it, while nothing of the charger
+    was measured; the margin shrinks with what was, and grows with its spread."""
     ease_back: Duration = timedelta(minutes=10)
     """After an event the load returns to the grid after a delay of up to this, drawn once per event and station."""
     recharge_after: Duration = timedelta(hours=2)
     """And the grid charges the battery no sooner than this after that: a rebound would undo what the event saved."""
+    slow_recharge: bool = True
+    """And then no settlement interval's mean import rises above the highest of the week before."""
+    adjustment_before: Duration = timedelta(hours=4)
+    """The programme adjusts its baseline by the hours that begin this long before an event (Con Edison's: 4 h) …"""
+    adjustment_length: Duration = timedelta(hours=2)
+    """… and last this long; 0 for a programme that does not adjust. Where it can be avoided nothing is charged in them."""
     stale_after_s: float = Field(default=10.0, gt=0, le=600)
     """Real seconds after which a relay's or position's reading counts as unknown."""
     battery_stale_after_s: float = Field(default=30.0, gt=0, le=7200)
@@ -102,6 +132,16 @@ class PreferencesSection(Section):
     participation: Participation = Participation.ALWAYS
     backup_reserve_pct: Percent = 20.0
     sharing: SharingLevel = SharingLevel.NONE
+    answer_before: Duration | None = None
+    """With `participation: ask`: how long before an event's start its answer is due."""
+    if_unanswered: Answer = Answer.DECLINE
+    """With `participation: ask`: what holds when nobody answered in time."""
+    max_events_per_week: int | None = Field(default=None, ge=1, le=100)
+    """More events of one week, Monday to Sunday, are refused. Unset: any number."""
+    quiet_hours: HoursOfDay | None = None
+    """Hours in which the grid never charges the battery, such as "22:00-07:00"."""
+    no_event_hours: HoursOfDay | None = None
+    """Events that reach into these hours are refused."""
 
     def preferences(self) -> Preferences:
         """The preferences in the system's own form."""
@@ -112,4 +152,9 @@ class PreferencesSection(Section):
             participation=self.participation,
             backup_reserve_pct=self.backup_reserve_pct,
             sharing=self.sharing,
+            answer_before=self.answer_before,
+            if_unanswered=self.if_unanswered,
+            max_events_per_week=self.max_events_per_week,
+            quiet_hours=self.quiet_hours,
+            no_event_hours=self.no_event_hours,
         )

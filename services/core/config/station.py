@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from services.core.config.base import Port, Section
+from services.core.config.contradictions import Contradiction, contradictions
+from services.core.config.forecast import PvForecastSection
 from services.core.config.hardware import Limits, Positions, PowerStation, StationSensor, TransferSwitch, hardware_of
+from services.core.config.loads import Appliance, DeferrableLoad, LoadName
 from services.core.config.policy import Control, DailyCycle, Duration, PreferencesSection
-from services.core.modes import SAFE_MODE, AtsPriority, Hardware, refusal
+from services.core.modes import Hardware, Switchboard, refusal, switchboard
 
 
 def _known_zone(name: str) -> str:
@@ -98,23 +101,36 @@ class Station(Section):
     web: Endpoint = Endpoint(port=8080)
     recorder: Recorder = Recorder()
     positions: Positions
-    transfer_switch: TransferSwitch
+    transfer_switch: TransferSwitch = TransferSwitch()
+    """Left out where P1 lies inside the power station: there is none then."""
     battery: PowerStation
+    loads: dict[LoadName, DeferrableLoad] = Field(default_factory=dict)
+    """Deferrable loads, each behind a relay of its own, for the method shifting."""
+    switched_load: tuple[Appliance, ...] = ()
+    """What hangs behind P1 and P3. Curtailment is refused while this is not stated."""
+    always_on: tuple[Appliance, ...] = ()
+    """What is never without power by our doing: a load of these names is not shifted, a switched load that holds one not curtailed."""
     limits: Limits = Limits()
     normal: DailyCycle = DailyCycle()
     control: Control = Control()
+    pv_forecast: PvForecastSection = PvForecastSection()
     preferences: PreferencesSection = PreferencesSection()
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":
-        if (why := refusal(SAFE_MODE, self.hardware)) is not None:
-            raise ValueError(f"mode 2, the safe mode, is not possible with this hardware: {why}")
-        if self.hardware.ats_priority is AtsPriority.INVERTER:
+        board = self.board
+        if (why := refusal(board.safe_mode, board.hardware)) is not None:
+            raise ValueError(f"mode {board.safe_mode.value}, the safe mode, is not possible with this hardware: {why}")
+        if board.hardware.p1_inside and not self.battery.has_data_link:
+            raise ValueError("positions.p1: P1 inside a power station that cannot be asked: nothing would tell its state; name its driver")
+        if self.positions.output_switched and not self.battery.has_data_link:
+            raise ValueError("positions.p3.switch: with 'battery.driver: none' nothing can switch the AC output; put a relay at P3")
+        if self.positions.output_switched and board.hardware.inverter_first:
             raise ValueError(
-                "transfer_switch.priority: inverter cannot be run yet, not even with a relay at P3: modes 1 and 2 leave P3 on, and would"
-                " drain the battery; set the switch to prefer the grid, or swap its inputs if its maker allows it"
+                "positions.p3.switch: the transfer switch prefers the inverter, so an AC output that nobody switches off would drain the"
+                " battery, and it has no dead-man timer; put a relay at P3"
             )
         if self.clock == "system" and any(sensor.simulated for sensor in self.positions.ina260s().values()):
             raise ValueError(
@@ -131,10 +147,36 @@ class Station(Section):
             raise ValueError("control.settlement_interval must be at least one minute")
         return self
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Station":
+        if found := self.contradictions(self.preferences):
+            raise ValueError("; also: ".join(str(one) for one in found))
+        return self
+
+    @model_validator(mode="after")
+    def _loads_apart(self) -> "Station":
+        taken = {(device.address, device.channel): f"positions.{name}" for name, device in self.positions.relays().items()}
+        for name, device in self.loads.items():
+            place = device.address, device.channel
+            if (other := taken.get(place)) is not None:
+                raise ValueError(f"loads.{name}: {device.address} channel {device.channel} is {other} already; give it a relay of its own")
+            taken[place] = f"loads.{name}"
+        return self
+
+    def contradictions(self, preferences: PreferencesSection) -> list[Contradiction]:
+        """What in `preferences` contradicts itself or the rest of the station file."""
+        panel = self.positions.p4 is not None
+        return contradictions(preferences.preferences(), self.normal, floor_pct=self.battery.floor_pct, panel=panel)
+
     @property
     def hardware(self) -> Hardware:
         """What there is to switch with."""
         return hardware_of(self.positions, self.transfer_switch, passthrough=self.battery.passthrough)
+
+    @property
+    def board(self) -> Switchboard:
+        """Which relay stands where in which mode, and which state of each is safe."""
+        return switchboard(self.hardware)
 
     @property
     def simulator_address(self) -> str:

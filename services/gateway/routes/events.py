@@ -12,7 +12,7 @@ from services.gateway.models import EventView, Unsure
 from services.gateway.problems import ApiError, Problem, documented
 
 EventId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["20260701-1600-3f9a12"])]
-Action = Literal["cancel", "opt_out", "opt_in"]
+Action = Literal["cancel", "opt_out", "opt_in", "accept", "decline"]
 _EXAMPLES = {
     "now": {"summary": "An event that starts now", "value": {"start": "now", "duration": "PT1H"}},
     "pledge": {
@@ -58,7 +58,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post(
         "/{event_id}/{action}",
-        summary="Cancel an event, opt out of it, or opt in again",
+        summary="Cancel an event, opt out of it or in again, or accept or decline one that asks",
         response_model=EventView,
         responses={**_UNSURE, **documented(404, 409, 503)},
     )

@@ -1,6 +1,8 @@
 """The present: state, preferences, health, and the stream that keeps pages up to date."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Body
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
@@ -40,6 +42,16 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
     @routes.get("/api/preferences", summary="What the person chose")
     async def preferences() -> PreferencesSection:
         return desk.preferences
+
+    @routes.patch(
+        "/api/preferences",
+        summary="Change some of what the person chose; what is left out stays as it is",
+        responses=documented(503),
+    )
+    async def choose(
+        body: Annotated[PreferencesSection, Body(examples=[{"participation": "ask", "answer_before": "PT2H"}])],
+    ) -> PreferencesSection:
+        return desk.choose(body)
 
     @routes.get(
         "/api/stream",

@@ -20,7 +20,7 @@ def test_each_relay_and_an_unknown_priority_are_named_until_proved(tmp_path):
     assert [line.split(":")[0] for line in unproved(station, tmp_path)] == [
         "sps relay verify-deadman p1", "sps relay verify-deadman p2", "sps ats test",
     ]  # fmt: skip
-    p1 = station.positions.p1
+    p1 = station.positions.relays()["p1"]
     proof = Proof(
         driver=p1.driver, address=p1.address, channel=0, safe_on=True, timer_s=10, flipped_after_s=10, at=datetime(2027, 1, 1, tzinfo=UTC)
     )

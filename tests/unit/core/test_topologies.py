@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from services.cli.main import app
 from services.cli.supervisor import wanted
+from services.cli.unproved import unproved
 from services.core.config.hardware import Ina260Sensor, RelayDevice
 from services.core.config.load import ConfigError, parse_hardware, parse_station
 from services.core.modes import AtsPriority, Hardware, Mode, allowed_modes, refusal
+from services.core.positions import Position
 from services.simulator.lease import Lease
 from services.simulator.rig import NotSimulatable, Rig
 
@@ -28,7 +30,7 @@ TOPOLOGIES = {
     "with a relay at P3": (Hardware(True, True, True, GRID), {}),
     "not yet measured": (Hardware(True, True, False, UNKNOWN), {0: P3, 3: UNMEASURED, 4: P3, 5: UNMEASURED}),
     "not yet measured, with a relay at P3": (Hardware(True, True, True, UNKNOWN), {3: UNMEASURED, 5: UNMEASURED}),
-    "inverter first": (Hardware(True, True, False, INVERTER), {0: P3, 1: DRAINS, 2: DRAINS, 4: P3}),
+    "inverter first": (Hardware(True, True, False, INVERTER), {0: P3, 1: DRAINS, 2: DRAINS, 3: DRAINS, 4: P3, 5: DRAINS}),
     "inverter first, with a relay at P3": (Hardware(True, True, True, INVERTER), {}),
     "UPS outside": (Hardware(True, True, False, GRID, passthrough=True), {0: P3, 3: PASSES, 4: P3}),
     "UPS outside, with a relay at P3": (Hardware(True, True, True, GRID, passthrough=True), {3: PASSES}),
@@ -44,6 +46,10 @@ TOPOLOGIES = {
 }
 
 CAN_BE_RUN = {
+    "ac-output": {0, 1, 2, 3, 4, 5},
+    "deferrable": {0, 1, 2, 3, 4, 5},
+    "inverter-priority": {0, 1, 2, 3, 4, 5},
+    "ups-inside": {1, 5},
     "all-external": {1, 2, 3, 5},
     "ina260": {1, 2, 3, 5},
     "no-data-link": {0, 1, 2, 3, 4, 5},
@@ -71,42 +77,99 @@ def test_each_topology_allows_a_mode_or_says_why_not(topology, mode):
 
 
 def test_each_example_is_one_of_those_checked_here():
-    assert {file.stem for file in EXAMPLES.glob("*.yaml")} == {*CAN_BE_RUN, "ups-inside"}
+    assert {file.stem for file in EXAMPLES.glob("*.yaml")} == set(CAN_BE_RUN)
 
 
 @pytest.mark.parametrize("name", CAN_BE_RUN)
 def test_an_example_is_right_its_modes_are_told_and_a_house_of_its_kind_can_be_simulated(name):
     station = parse_station(example(name))
-    assert station.station == name
+    assert station.station in {name, "demo"}
     assert allowed_modes(station.hardware) == CAN_BE_RUN[name]
     result = CliRunner().invoke(app, ["check-config", str(EXAMPLES / f"{name}.yaml")])
     assert result.exit_code == 0
     told = {int(mode): outcome for mode, outcome in re.findall(r"mode (\d) .*? ((?:not )?possible)", result.output)}
     assert {mode for mode, outcome in told.items() if outcome == "possible"} == CAN_BE_RUN[name]
     assert result.output.count("not possible: ") == 6 - len(CAN_BE_RUN[name])
-    assert set(Rig(station, speed=1.0, lease=Lease(None)).switches) == set(station.positions.relays())
+    assert set(Rig(station, speed=1.0, lease=Lease(None)).switches) == {*station.positions.relays(), *station.loads}
 
 
-def test_a_station_with_p1_inside_is_refused_with_the_reason_and_its_modes_are_told_all_the_same():
-    with pytest.raises(ConfigError, match="cannot be run yet: without P1 there is no mode 2"):
-        parse_station(example("ups-inside"))
-    result = CliRunner().invoke(app, ["check-config", str(EXAMPLES / "ups-inside.yaml")])
+SAFE = {
+    "all-external": (2, "p1", {"p1": True, "p2": False}),
+    "p3-relay": (2, "p1", {"p1": True, "p2": False, "p3": True}),
+    "inverter-priority": (2, "p3", {"p1": True, "p2": False, "p3": False}),
+    "ups-inside": (1, "p2", {"p2": True}),
+    "ac-output": (2, "p1", {"p1": True, "p2": False, "p3": True}),
+}
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_the_safe_state_of_each_relay_comes_from_the_safe_mode_and_is_told(name):
+    mode, transfer, states = SAFE[name]
+    station = parse_station(example(name))
+    assert (station.board.safe_mode, station.board.transfer) == (mode, transfer)
+    assert {position: station.board.safe(Position(position)) for position in station.positions.switched()} == states
+    told = CliRunner().invoke(app, ["check-config", str(EXAMPLES / f"{name}.yaml")]).output
+    assert f"the safe mode is {mode}; the load is moved by {transfer.upper()}" in told
+    for position, safe in states.items():
+        assert f"{position.upper()} is safe {'on' if safe else 'off'}" in told
+    relays = Rig(station, speed=1.0, lease=Lease(None)).switches
+    boots = {position: switch.config.initial_state == "on" for position, switch in relays.items()}
+    assert boots == {position: safe for position, safe in states.items() if position in relays}, "a simulated device boots safe, too"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "field", "remedy"),
+    [
+        ("ac-output", ("    deadman: none\n", ""), "positions.p3", "accept that by 'deadman: none'"),
+        ("ac-output", ("    switch: ac_output\n", ""), "positions.p3", "nothing to switch here"),
+        ("ac-output", ("priority: grid", "priority: inverter"), "the station", "put a relay at P3"),
+        ("all-external", ("priority: grid", "priority: inverter"), "the station", "prefers the inverter"),
+        ("ups-inside", ("  driver: simulated\n  address: http://127.0.0.1:18083\n", "  driver: none\n"), "the station", "P1 inside"),
+        ("ups-inside", ("driver: shelly_gen2", "sensor: station"), "positions.p2.driver", ""),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_remedy(name, change, field, remedy):
+    text = example(name)
+    assert change[0] in text
+    with pytest.raises(ConfigError) as refused:
+        parse_station(text.replace(*change))
+    problems = {problem.field: problem.remedy for problem in refused.value.problems}
+    assert remedy in problems.get(field, "") or field == "positions.p2.driver"
+
+
+def test_a_model_without_a_register_for_its_output_is_told_to_take_a_relay(tmp_path):
+    file = tmp_path / "station.yaml"
+    file.write_text(example("ac-output").replace("AC1802237000123456", "AC2A2237000123456"))
+    result = CliRunner().invoke(app, ["check-config", str(file)])
     assert result.exit_code == 2
-    assert "mode 2  grid                 not possible: P1 is inside the power station" in result.output
-    assert re.search(r"mode 5 .* possible$", result.output, re.MULTILINE)
-    hardware = parse_hardware(example("ups-inside"))
+    assert "of an AC2A no register is known that switches ac_output; put a relay at P3" in result.stderr
+
+
+def test_the_modes_of_hardware_that_cannot_be_run_are_told_all_the_same(tmp_path):
+    file = tmp_path / "station.yaml"
+    file.write_text(example("all-external").replace("priority: grid", "priority: inverter"))
+    result = CliRunner().invoke(app, ["check-config", str(file)])
+    assert result.exit_code == 2
+    assert "mode 2  grid                 not possible: the transfer switch prefers the inverter" in result.output
+    hardware = parse_hardware(file.read_text())
     assert hardware is not None
-    assert allowed_modes(hardware) == {Mode.GRID_AND_CHARGE, Mode.BATTERY}
+    assert allowed_modes(hardware) == frozenset()
+
+
+def test_a_station_that_passes_through_needs_no_transfer_switch_and_is_not_asked_to_measure_one(tmp_path):
+    text = example("ups-inside").replace("clock: simulated", "clock: system")
+    station = parse_station(text)
+    assert station.hardware.ats_priority is UNKNOWN
+    assert [line.split(":")[0] for line in unproved(station, tmp_path)] == ["sps relay verify-deadman p2"]
+    file = tmp_path / "station.yaml"
+    file.write_text(text)
+    refused = CliRunner().invoke(app, ["ats", "test", "--yes", "--config", str(file)])
+    assert (refused.exit_code, "no transfer switch" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "positions: 7", "positions: {p1: {sensor: moon}}\ntransfer_switch: {}\nbattery: {}", "a: ["])
 def test_of_a_file_that_is_not_understood_no_modes_are_told(text):
     assert parse_hardware(text) is None
-
-
-def test_inverter_priority_is_refused_even_with_a_relay_at_p3():
-    with pytest.raises(ConfigError, match="cannot be run yet, not even with a relay at P3"):
-        parse_station(example("p3-relay").replace("priority: grid", "priority: inverter"))
 
 
 def test_the_kinds_of_devices_are_understood_by_their_fields():

@@ -1,5 +1,6 @@
 """The plant keeps its energy book, whatever is done to it."""
 
+import dataclasses
 import math
 
 import pytest
@@ -29,6 +30,9 @@ parameters = st.builds(
     ats_prefers=st.sampled_from(Source),
     ats_delay_s=st.floats(0, 20),
     ats_gap_s=st.floats(0, 5),
+    passthrough=st.booleans(),
+    ac_input_w=st.floats(100, 4000),
+    ups_gap_s=st.floats(0, 1),
 )
 inputs = st.builds(PlantInputs, st.booleans(), st.booleans(), st.booleans(), watts, watts, st.booleans())
 durations = st.one_of(st.just(0.0), st.floats(0.001, 4000))
@@ -66,7 +70,8 @@ def test_nothing_flows_backwards_and_the_battery_stays_within_its_limits(
         assert all(power_w >= -1e-6 for power_w in flows[:5])
         assert 0.0 <= flows.soc_pct <= 100.0
         assert 0.0 <= state.stored_wh <= plant.capacity_wh
-        assert flows.p2_w <= plant.charge_w + 1e-6
+        passed_w = flows.p3_w if plant.passthrough else 0.0
+        assert flows.p2_w <= plant.charge_w + passed_w + 1e-6
         assert flows.p4_w <= acting.pv_w + 1e-6
         assert state.losses_wh >= before.losses_wh - 1e-9
         if not acting.grid_ok:
@@ -99,7 +104,7 @@ def test_the_load_goes_without_only_when_neither_source_lives_or_during_a_transf
         state, _ = step(plant, state, acting, dt_s)
         if acting.p1_on and acting.grid_ok:
             gaps = state.transfers - before.transfers + 1
-            assert state.unserved_s - before.unserved_s <= gaps * plant.ats_gap_s + 1e-6
+            assert state.unserved_s - before.unserved_s <= gaps * max(plant.ats_gap_s, plant.ups_gap_s) + 1e-6
 
 
 @unhurried
@@ -208,3 +213,66 @@ def test_negative_powers_are_refused(wrong: PlantInputs):
         step(PLANT, PlantState.initial(PLANT), wrong, 1.0)
     with pytest.raises(ValueError, match="negative"):
         step(PLANT, PlantState.initial(PLANT), ON_GRID, -1.0)
+
+
+INSIDE = dataclasses.replace(PLANT, passthrough=True, p1_inside=True, ac_input_w=900.0, ats_prefers=Source.INVERTER)
+PLUGGED = PlantInputs(p1_on=False, p2_on=True, p3_on=True, load_w=300.0, pv_w=0.0)
+UNPLUGGED = PLUGGED._replace(p2_on=False)
+
+
+def inside(soc_pct: float = 60.0) -> PlantState:
+    """At rest, with the grid passed through."""
+    state, _ = step(INSIDE, PlantState.initial(INSIDE, soc_pct=soc_pct), PLUGGED, 60.0)
+    return state._replace(unserved_s=0.0, unserved_wh=0.0, transfers=0)
+
+
+def test_with_p1_inside_the_grid_feeds_the_load_through_the_power_station_and_charges_with_what_its_input_has_left():
+    before = inside()
+    after, flows = step(INSIDE, before, PLUGGED, 600.0)
+    assert (flows.p1_w, flows.p3_w, flows.load_w) == (0.0, 300.0, 300.0)
+    assert flows.p2_w == pytest.approx(900.0), "300 W passed through, and 600 of the charger's 700 W"
+    assert after.stored_wh - before.stored_wh == pytest.approx((600.0 * 0.93 - 9.0) / 6.0)
+    _, heavy = step(INSIDE, before, PLUGGED._replace(load_w=1000.0), 600.0)
+    assert heavy.p2_w == pytest.approx(1000.0), "the charge gives way"
+
+
+def test_p2_off_and_on_again_moves_the_load_to_the_battery_and_back_with_a_gap_each():
+    on_battery, flows = step(INSIDE, inside(), UNPLUGGED, 3600.0)
+    assert (flows.p2_w, flows.p3_w) == (0.0, pytest.approx(300.0, rel=1e-4))
+    assert on_battery.unserved_s == pytest.approx(INSIDE.ups_gap_s)
+    back, flows = step(INSIDE, on_battery, PLUGGED, 600.0)
+    assert flows.p2_w > flows.p3_w > 0.0
+    assert back.unserved_s == pytest.approx(2 * INSIDE.ups_gap_s)
+    assert back.transfers == 2
+
+
+def test_a_full_station_passes_through_and_charges_nothing():
+    _, flows = step(INSIDE, inside(100.0), PLUGGED, 60.0)
+    assert flows.p2_w - flows.p3_w <= 9.0 / 0.93 + 1e-6
+
+
+def test_with_p1_inside_an_empty_or_tripped_inverter_does_not_matter_while_the_grid_is_passed_through():
+    empty, _ = step(INSIDE, inside(0.5), UNPLUGGED, 3600.0)
+    assert empty.unserved_s > 3000.0
+    fed, _ = step(INSIDE, empty, PLUGGED, 10.0)
+    assert fed.unserved_s - empty.unserved_s == pytest.approx(INSIDE.ups_gap_s)
+    tripped, flows = step(INSIDE, inside(), UNPLUGGED._replace(load_w=2500.0), 10.0)
+    assert not flows.ac_output_on
+    _, flows = step(INSIDE, tripped, PLUGGED._replace(load_w=2500.0), 10.0)
+    assert flows.ac_output_on
+
+
+def test_with_p1_inside_a_grid_outage_and_a_switched_off_output_do_what_one_expects():
+    state, flows = step(INSIDE, inside(), PLUGGED._replace(grid_ok=False), 600.0)
+    assert (flows.p2_w, flows.grid_v) == (0.0, 0.0)
+    assert state.unserved_s == pytest.approx(INSIDE.ups_gap_s)
+    _, flows = step(INSIDE, inside(), PLUGGED._replace(p3_on=False), 600.0)
+    assert (flows.load_w, flows.ac_output_on) == (0.0, False)
+    assert flows.p2_w == 700.0, "it charges all the same"
+
+
+def test_a_ups_outside_feeds_an_open_p1_from_the_grid_while_p2_is_on():
+    outside = dataclasses.replace(PLANT, passthrough=True, ac_input_w=1800.0)
+    state, flows = step(outside, PlantState.initial(outside), ON_BATTERY._replace(p2_on=True), 60.0)
+    assert flows.p2_w == pytest.approx(1000.0, rel=1e-3)
+    assert state.stored_wh > 600.0

@@ -33,7 +33,7 @@ async def test_the_relays_boot_into_their_safe_state_and_carry_the_load(station:
 
 async def test_opening_p1_moves_the_load_to_the_battery(station: Station):
     async with running_house(station, speed=60.0) as rig:
-        await rpc(station.positions.p1.address, "Switch.Set", id=0, on=False)
+        await rpc(station.positions.relays()["p1"].address, "Switch.Set", id=0, on=False)
         await wait_for(lambda: rig.house.flows().p3_w > 0.0, what="the transfer")
         assert await power_w(station, "p1") == 0.0
         status = (await get(f"{station.battery.address}/status")).json()
@@ -56,7 +56,7 @@ async def test_in_an_outage_the_relays_are_silent_and_boot_afterwards(station: S
         await rpc(station.positions.p2.address, "Switch.Set", id=0, on=True)
         await post(f"{station.battery.address}/grid", {"ok": False})
         with pytest.raises(requests.Timeout):
-            await get(f"{station.positions.p1.address}/shelly", timeout=0.3)
+            await get(f"{station.positions.relays()['p1'].address}/shelly", timeout=0.3)
         house = (await get(f"{station.battery.address}/house")).json()
         assert (house["flows"]["p1_w"], house["flows"]["p2_w"], house["flows"]["grid_v"]) == (0.0, 0.0, 0.0)
         await post(f"{station.battery.address}/grid", {"ok": True})
@@ -65,7 +65,7 @@ async def test_in_an_outage_the_relays_are_silent_and_boot_afterwards(station: S
 
 
 async def test_a_fault_hits_the_named_device_until_it_is_healed(station: Station):
-    fault, p1 = f"{station.battery.address}/fault", station.positions.p1.address
+    fault, p1 = f"{station.battery.address}/fault", station.positions.relays()["p1"].address
     async with running_house(station):
         assert (await post(fault, {"device": "p1", "http_500": True})).ok
         assert (await get(f"{p1}/shelly")).status_code == 500
@@ -81,7 +81,7 @@ async def test_a_fault_hits_the_named_device_until_it_is_healed(station: Station
 async def test_a_welded_p1_goes_on_feeding_the_load(station: Station):
     async with running_house(station):
         await post(f"{station.battery.address}/fault", {"device": "p1", "welded": True})
-        await rpc(station.positions.p1.address, "Switch.Set", id=0, on=False)
+        await rpc(station.positions.relays()["p1"].address, "Switch.Set", id=0, on=False)
         house = (await get(f"{station.battery.address}/house")).json()
         assert house["relays"]["p1"] == {"output": False, "contact": True, "timer_left_s": None}
         assert house["flows"]["p1_w"] > 0.0
@@ -89,7 +89,7 @@ async def test_a_welded_p1_goes_on_feeding_the_load(station: Station):
 
 async def test_a_reboot_takes_the_initial_state(station: Station):
     async with running_house(station):
-        await rpc(station.positions.p1.address, "Switch.Set", id=0, on=False, toggle_after=60)
+        await rpc(station.positions.relays()["p1"].address, "Switch.Set", id=0, on=False, toggle_after=60)
         await post(f"{station.battery.address}/fault", {"device": "p1", "reboot": True})
         house = (await get(f"{station.battery.address}/house")).json()
         assert house["relays"]["p1"] == {"output": True, "contact": True, "timer_left_s": None}
@@ -154,7 +154,7 @@ async def test_the_clock_is_anchored_to_what_the_bus_can_carry(station: Station)
 
 async def test_relays_may_be_two_channels_of_one_device(tmp_path: Path):
     station = simulated_station(tmp_path)
-    p2 = station.positions.p2.model_copy(update={"address": station.positions.p1.address, "channel": 1})
+    p2 = station.positions.p2.model_copy(update={"address": station.positions.relays()["p1"].address, "channel": 1})
     station = station.model_copy(update={"positions": station.positions.model_copy(update={"p2": p2})})
     async with running_house(station):
         assert (await get(f"{p2.address}/shelly")).json()["app"] == "Plus2PM"
@@ -168,7 +168,7 @@ async def test_a_taken_port_is_said_and_nothing_stays_open(station: Station):
         with pytest.raises(PortTaken, match=r"cannot listen on 127\.0\.0\.1:\d+: .*another simulator"):
             async with Rig(station, speed=1.0, lease=Lease(None)):
                 pass
-        assert (await get(f"{station.positions.p1.address}/shelly")).ok
+        assert (await get(f"{station.positions.relays()['p1'].address}/shelly")).ok
 
 
 @pytest.mark.parametrize("address", ["http://192.168.1.20:80", "http://127.0.0.1", "nonsense", "http://127.0.0.1:99999"])

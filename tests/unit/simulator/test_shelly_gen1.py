@@ -141,7 +141,7 @@ async def test_nonsense_over_the_socket_does_not_hurt():
 
 async def test_the_house_has_gen1_relays_and_a_switch_at_the_wall(tmp_path: Path):
     station = simulated_station(tmp_path)
-    p1 = station.positions.p1.model_copy(update={"driver": "shelly_gen1"})
+    p1 = station.positions.relays()["p1"].model_copy(update={"driver": "shelly_gen1"})
     station = station.model_copy(update={"positions": station.positions.model_copy(update={"p1": p1})})
     async with Rig(station, speed=1.0, lease=Lease(None), passwords={"p1": "geheim"}) as rig:
         assert (await get(f"{p1.address}/status")).status_code == 401
@@ -156,7 +156,7 @@ async def test_the_house_has_gen1_relays_and_a_switch_at_the_wall(tmp_path: Path
 
 def test_one_device_cannot_have_two_drivers(tmp_path: Path):
     station = simulated_station(tmp_path)
-    p1 = station.positions.p1.model_copy(update={"driver": "shelly_gen1"})
+    p1 = station.positions.relays()["p1"].model_copy(update={"driver": "shelly_gen1"})
     p2 = station.positions.p2.model_copy(update={"address": p1.address, "channel": 1})
     station = station.model_copy(update={"positions": station.positions.model_copy(update={"p1": p1, "p2": p2})})
     with pytest.raises(NotSimulatable, match="two drivers"):

@@ -2,11 +2,11 @@
 
 import { post } from "./api.js";
 import { byId, element } from "./dom.js";
-import { goalText, period, span, wattHours } from "./format.js";
+import { clockTime, goalText, period, span, wattHours } from "./format.js";
 import { showReport } from "./report.js";
 
-const OPEN = new Set(["predicted", "scheduled", "upcoming", "ongoing"]);
-const TONES = { ongoing: "active", upcoming: "soon", scheduled: "soon", predicted: "soon", refused: "bad" };
+const OPEN = new Set(["predicted", "pending", "scheduled", "upcoming", "ongoing"]);
+const TONES = { ongoing: "active", upcoming: "soon", scheduled: "soon", predicted: "soon", pending: "soon", refused: "bad" };
 const MOST = 20;
 const SURE_MS = 4_000;
 
@@ -62,6 +62,12 @@ function actionButton(label, event, action, done, { confirm = false } = {}) {
 
 // The buttons that make sense for an event as it stands.
 export function actions(event, now) {
+  if (event.status === "pending") {
+    return [
+      actionButton("Accept", event, "accept", "You take part in this event."),
+      actionButton("Decline", event, "decline", "You have declined this event."),
+    ];
+  }
   if (isOpen(event)) {
     return [
       actionButton("Opt out", event, "opt_out", "You are out of this event."),
@@ -88,7 +94,7 @@ function row(event, zone, now) {
   }
   return element(
     "tr", { "data-event": event.id, "data-status": event.status },
-    element("td", {}, pill(event.status), sub(reason(event))),
+    element("td", {}, pill(event.status), sub(reason(event)), sub(question(event, zone)), sub(remark(event))),
     element("td", {}, period(start, end, zone), sub(event.id)),
     element("td", {}, span((end - start) / 1000)),
     element("td", {}, goalText(event.goal)),
@@ -109,5 +115,13 @@ function result(event) {
 
 // A reason that says no more than the status is left out.
 const reason = ({ status, status_reason: why }) => (why === status.replace("_", " ") ? "" : why);
+
+// Until when an event waits for an answer, and what holds without one.
+export const question = ({ status, answer_by: due, unanswered }, zone) =>
+  status === "pending" && due ? `answer until ${clockTime(new Date(due), zone)}, else it is ${unanswered === "accept" ? "accepted" : "declined"}` : "";
+
+// What the settlement of an event should know.
+const remark = ({ flags }) =>
+  flags.includes("charged_in_adjustment_window") ? "charged in the hours that adjust the baseline: its figure is too high" : "";
 
 const sub = (text) => (text ? element("span", { class: "sub" }, text) : null);

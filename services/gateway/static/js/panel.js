@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { byId, element, setAttribute, setText } from "./dom.js";
-import { actions, carryOut, isOpen } from "./events.js";
+import { actions, carryOut, isOpen, question } from "./events.js";
 import { goalText, period, span, timeOfDay, wattHours } from "./format.js";
 
 export class Panel {
@@ -30,7 +30,7 @@ export class Panel {
     const open = events.filter(isOpen);
     this.event = open.find(({ status }) => status === "ongoing") ?? open[0] ?? null;
     const ongoing = this.event?.status === "ongoing";
-    setText(byId("event-title"), ongoing ? "Event in progress" : this.event ? "Next event" : "Event");
+    setText(byId("event-title"), ongoing ? "Event in progress" : this.event?.status === "pending" ? "An event asks you" : this.event ? "Next event" : "Event");
     byId("current").hidden = !this.event;
     byId("start").hidden = ongoing;
     setText(byId("idle"), this.event ? "Or start another one now:" : "No event is planned.");
@@ -43,6 +43,7 @@ export class Panel {
   fill(now) {
     const { event, zone } = this;
     const facts = [
+      ["Asks", question(event, zone)],
       ["When", period(new Date(event.start), new Date(event.end), zone)],
       ["Goal", goalText(event.goal)],
       ["So far", event.reduction_wh == null ? null : `${wattHours(event.reduction_wh)} less than the baseline`],

@@ -1,0 +1,114 @@
+"""Two controllers on one station, each a process of its own, on a real broker."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.bus.messages.state import ControllerState
+from services.controller.rival import GONE_S, Charge
+from tests.support.played_house import played, station_at
+from tests.support.waiting import wait_for
+
+MOSQUITTO = pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)
+T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@contextlib.contextmanager
+def process(file, var):
+    command = [sys.executable, "-m", "services.controller", "--config", str(file), "--var", str(var), "--log-level", "warning"]
+    running = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            running.kill()
+        running.wait()
+
+
+def status(plain, service):
+    heard = plain.on(f"sps/demo/service/{service}/status")
+    return heard[-1].json if heard and heard[-1].payload else {}
+
+
+async def in_charge(house, not_=None):
+    def found():
+        said = house.said()
+        return said[-1]["instance"] if said and said[-1]["instance"] != not_ else None
+
+    return await wait_for(found, GONE_S + 20, what="a controller in charge")
+
+
+@MOSQUITTO
+async def test_the_second_stands_by_says_so_and_takes_over_the_event_when_the_first_is_killed(broker, plain, tmp_path):
+    file = station_at(tmp_path, broker.port)
+    async with played(plain) as house:
+        with process(file, tmp_path / "a") as first:
+            one = await in_charge(house)
+            house.schedule("e1", duration="PT1H")
+            await house.goes(on=False)
+            with process(file, tmp_path / "b") as second:
+                await wait_for(lambda: status(plain, "controller-standby").get("health") == "degraded", 20, what="the second to stand by")
+                detail = status(plain, "controller-standby")["detail"]
+                assert one in detail
+                assert str(second.pid) in detail
+                assert status(plain, "controller")["state"] == "online"
+                assert {said["instance"] for said in house.said()} == {one}, "only one commands"
+                commands = len(house.commanded())
+                os.kill(first.pid, signal.SIGKILL)
+                two = await in_charge(house, not_=one)
+                assert str(second.pid) in two
+                await wait_for(lambda: len(house.commanded()) > commands, what="the second to command")
+                said = house.said()[-1]
+                assert (said["event_id"], said["mode_commanded"]) == ("e1", 5), "it goes on with the event that the first had accepted"
+                assert not any(command["on"] for command in house.commanded()[commands:]), "the load was not handed back in between"
+                assert (await house.event_is("e1", "ongoing"))["revision"] == 0
+                await wait_for(lambda: status(plain, "controller").get("state") == "online", what="the status of the one in charge")
+
+
+@MOSQUITTO
+async def test_a_controller_that_is_started_again_at_once_is_nobodys_rival(broker, plain, tmp_path):
+    file = station_at(tmp_path, broker.port)
+    async with played(plain) as house:
+        with process(file, tmp_path / "a") as first:
+            one = await in_charge(house)
+            first.send_signal(signal.SIGTERM)
+            first.wait(10)
+        with process(file, tmp_path / "a"):
+            await in_charge(house, not_=one)
+        assert not plain.on("sps/demo/service/controller-standby/status")
+
+
+def state(instance, since, ts=T0):
+    return ControllerState(
+        ts=ts,
+        phase="normal",
+        mode_commanded=2,
+        mode_confirmed=2,
+        reason="",
+        reason_code="resting",
+        instance=instance,
+        in_charge_since=since,
+    )
+
+
+def test_of_two_that_find_each_other_in_charge_the_later_stands_back_on_both_sides():
+    for a, b in ((("x", T0), ("y", T0 + timedelta(seconds=3))), (("x", T0), ("y", T0))):
+        mine, other = Charge(*a), Charge(*b)
+        assert not mine.meets(state(*b), retained=False)
+        assert other.meets(state(*a), retained=False)
+
+
+def test_what_was_retained_before_we_began_is_no_rival_and_what_came_after_is():
+    mine = Charge("me", T0)
+    assert not mine.meets(state("before", T0 - timedelta(hours=1), ts=T0 - timedelta(seconds=2)), retained=True)
+    assert mine.meets(state("rival", T0 - timedelta(hours=1), ts=T0 + timedelta(seconds=2)), retained=True)
+    assert not mine.meets(state("me", T0), retained=False)
+
+
+def test_one_that_does_not_say_who_it_is_stays():
+    assert Charge("me", T0).meets(state(None, None), retained=False)

@@ -1,6 +1,7 @@
 """`sps discover`: find the devices that a station can be made of, and write a draft of its file."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -130,11 +131,16 @@ def _write_draft(file: Path, found: "list[Finding]", *, ask: bool) -> None:
     from services.cli.discovery.ask import ask_choices
     from services.cli.discovery.draft import Choices, draft, is_complete
     from services.cli.discovery.found import Kind
+    from services.cli.discovery.zone import machine_timezone
 
     stations = [device for device in found if device.kind is Kind.STATION]
     sensors = [device for device in found if device.kind is Kind.SENSOR]
     # Where there is but one there is nothing to ask; which relay sits where nobody can see from here.
-    known = Choices(battery=stations[0] if len(stations) == 1 else None, panel=sensors[0] if len(sensors) == 1 else None)
+    known = Choices(
+        timezone=machine_timezone(os.environ.get("TZ")),
+        battery=stations[0] if len(stations) == 1 else None,
+        panel=sensors[0] if len(sensors) == 1 else None,
+    )
     choices = ask_choices(found, known) if ask else known
     text = draft(choices, [device for device in found if device.kind is Kind.RELAY])
     try:

@@ -28,6 +28,7 @@ class PositionView(Shown):
     age_s: float | None
     """Real seconds since the last reading, whether or not it is still good; null if there was none."""
     has_relay: bool
+    """Whether something switches there: a relay, or at P3 the power station's own AC output."""
     relay_on: bool | None
     """Closed (true), open (false), or not known."""
     confirmed_by: Literal["readback", "power"] | None

@@ -105,15 +105,17 @@ def _event(heard: Heard, event_id: str) -> EventView:
 def _position(heard: Heard, station: Station, position: Position, moment: Moment) -> PositionView:
     received = heard.positions.get(position.value)
     reading = _fresh(received, station.control.stale_after_s, moment)
-    relay = heard.relays.get(position.value) if moment.connected and not _offline(heard, "relay_bridge") else None
-    has_relay = position.value in station.positions.relays()
+    has_relay = position.value in station.positions.switched()
+    # The power station's own output is no relay of the relay bridge's.
+    keeper = "relay_bridge" if position.value in station.positions.relays() else "bluetti_bridge"
+    relay = heard.relays.get(position.value) if has_relay and moment.connected and not _offline(heard, keeper) else None
     return PositionView(
         present=getattr(station.positions, position.value) is not None,
         power_w=reading.power_w if reading else None,
         voltage_v=reading.voltage_v if reading else None,
         age_s=_age_s(received, moment),
         has_relay=has_relay,
-        relay_on=relay.on if relay and has_relay else None,
+        relay_on=relay.on if relay else None,
         confirmed_by=relay.confirmed_by if relay else None,
         fault=relay.fault if relay else None,
     )

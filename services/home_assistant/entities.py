@@ -105,12 +105,16 @@ def _controller(root: str) -> list[Entity]:
 
 
 def _relays(station: Station, root: str) -> list[Entity]:
+    """What is switched at each position; at P3 that may be the power station's own AC output."""
     found = []
-    for position in station.positions.relays():
-        state: Payload = {"state_topic": f"{root}/relay/{position}/state", **_available(root, "relay_bridge"), **_TRUE_FALSE}
-        relay = {"name": f"Relay {position.upper()}", "device_class": "power", "value_template": "{{ value_json.on }}"}
+    for position in station.positions.switched():
+        by_relay = position in station.positions.relays()
+        name = f"{'Relay' if by_relay else 'AC output at'} {position.upper()}"
+        keeper = _available(root, "relay_bridge" if by_relay else "bluetti_bridge")
+        state: Payload = {"state_topic": f"{root}/relay/{position}/state", **keeper, **_TRUE_FALSE}
+        relay = {"name": name, "device_class": "power", "value_template": "{{ value_json.on }}"}
         fault = {
-            "name": f"Relay {position.upper()}, fault",
+            "name": f"{name}, fault",
             "device_class": "problem",
             "entity_category": "diagnostic",
             "value_template": "{{ value_json.fault is not none }}",

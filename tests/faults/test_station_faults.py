@@ -12,6 +12,8 @@ import requests
 
 from tests.support.sps import sps_run, station_file, wait_for
 
+pytestmark = pytest.mark.timeout(240)
+
 DEVICE_TIMER_S = 60
 SLACK_S = 10
 

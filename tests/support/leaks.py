@@ -42,9 +42,9 @@ class Held:
         assert self.memory_mib < before.memory_mib + grown_mib
 
 
-def run_alone(module: str, within_s: float) -> None:
-    """Run `module` in a process of its own: what other tests let go of meanwhile would count as its."""
-    alone = subprocess.run([sys.executable, "-m", module], capture_output=True, text=True, timeout=within_s, check=False)
+def run_alone(module: str, *arguments: str, within_s: float) -> None:
+    """Run `module` with `arguments` in a process of its own: what other tests let go of meanwhile would count as its."""
+    alone = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=within_s, check=False)
     assert alone.returncode == 0, alone.stderr
 
 

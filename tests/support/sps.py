@@ -94,7 +94,7 @@ class Running:
         return self.process.wait(within_s)
 
 
-def start(file: Path, var: Path, *options: str, wait_s: float = 60) -> Running:
+def start(file: Path, var: Path, *options: str, wait_s: float = 100) -> Running:
     """Start `sps run` and wait until it says that it is running."""
     log = var.parent / f"{var.name}.log"
     command = [sys.executable, "-m", "services.cli", "run", "--config", str(file), "--var", str(var), "--no-open", *options]
@@ -118,7 +118,7 @@ def start(file: Path, var: Path, *options: str, wait_s: float = 60) -> Running:
 
 
 @contextmanager
-def sps_run(file: Path, var: Path, *options: str, wait_s: float = 60) -> Iterator[Running]:
+def sps_run(file: Path, var: Path, *options: str, wait_s: float = 100) -> Iterator[Running]:
     """A running `sps run` that is stopped at the end."""
     running = start(file, var, *options, wait_s=wait_s)
     try:

@@ -162,13 +162,13 @@ async def process(devices: House) -> AsyncIterator[None]:
 async def test_killed_the_devices_own_timer_flips_back_and_a_restart_in_mid_event_does_not_flap(broker: TestBroker, tmp_path: Path) -> None:
     async with house(broker, tmp_path) as devices:
         async with process(devices):
-            await devices.state("p1", on=True, within_s=15)
+            await devices.state("p1", on=True, within_s=60)
             wish = devices.command("p1", on=False)
             await devices.state("p1", on=False, command_id=wish)
         moves = len(devices.p1.load.moves)
         heard = len(devices.states("p1"))
         async with process(devices):
-            await wait_for(lambda: len(devices.states("p1")) > heard, 15, what="the restarted bridge")
+            await wait_for(lambda: len(devices.states("p1")) > heard, 60, what="the restarted bridge")
             devices.command("p1", on=False, command_id=wish)
             await devices.state("p1", on=False, command_id=wish)
             assert len(devices.p1.load.moves) == moves, "the restart did not move the contact"

@@ -4,18 +4,21 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.house import emulated_shelly
 from tests.support.sps import station_file
+from tests.unit.relay_bridge.emulated import var_with_secret
+from tests.unit.relay_bridge.kinds import KINDS
 
 
 async def sps(*arguments: str) -> tuple[int, str, str]:
     command = [sys.executable, "-m", "services.cli", *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=-1, stderr=-1)
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 150)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -83,15 +86,43 @@ async def test_identify_leaves_alone_what_an_event_or_a_timer_holds(tmp_path, br
         assert (code, "timer runs" in err, seen) == (1, True, []), err
 
 
-async def test_deadman_is_proved_on_the_device_and_the_proof_is_kept(tmp_path):
-    async with emulated_shelly(on=True) as p1:
-        options = configured(tmp_path, p1=p1.address)
-        seen = moves(p1)
-        code, out, err = await sps("relay", "verify-deadman", "p1", "--yes", *options)
-        assert (code, "flipped back by itself after" in out) == (0, True), err
-        assert seen == [False, True]
-    proof = json.loads((tmp_path / "var" / "relay_bridge" / "verified.json").read_text())["proofs"]["p1"]
+async def of_kind(name: str, folder: Path) -> str:
+    """Both commands on one driver's devices, as a person types them; returns what they said."""
+    kind = KINDS[name]
+    var = var_with_secret(folder, "relays", kind.password or "")
+    async with kind.make(on=True, name="p1") as p1, kind.make(on=False, name="p2") as p2:
+        file = station_file(folder)
+        station = yaml.safe_load(file.read_text())
+        for position, device in (("p1", p1), ("p2", p2)):
+            settings = device.configured(2.0).model_dump(mode="json", exclude_defaults=True)
+            station["positions"][position] = {"driver": "shelly_gen2"} | settings | ({"secret": "relays"} if kind.password else {})
+        file.write_text(yaml.safe_dump(station))
+        for device in (p1, p2):
+            device.load.moves.clear()
+        said = []
+        for command in (("identify", "p2", "--clicks", "2"), ("verify-deadman", "p1", "--yes")):
+            code, out, err = await sps("relay", *command, "--config", str(file), "--var", str(var))
+            assert code == 0, (name, command, out, err)
+            said += [f"$ sps relay {' '.join(command)}    # {name}", out]
+        assert [closed for closed, _ in p2.load.moves] == [True, False, True, False]
+        (opened, opened_at), (closed, closed_at) = p1.load.moves
+        assert (opened, closed, p1.left_s, p2.left_s) == (False, True, None, None)
+        assert closed_at - opened_at == pytest.approx(10.0, abs=1.5), "by the device's own timer"
+    proof = json.loads((var / "relay_bridge" / "verified.json").read_text())["proofs"]["p1"]
+    assert proof["driver"] == station["positions"]["p1"]["driver"]
     assert proof["flipped_after_s"] == pytest.approx(10.0, abs=1.5)
+    return "\n".join(said)
+
+
+@pytest.mark.timeout(300)
+async def test_every_driver_is_told_apart_by_its_click_and_its_deadman_is_proved_and_the_proof_kept(tmp_path):
+    """In real time, all drivers at once; `-s` shows what the commands say."""
+    names = ["shelly_gen1", "shelly_gen2", "shelly_gen2, channel 1, digest", "shelly_ble", "kasa", "kasa, KLAP"]
+    folders = [tmp_path / str(number) for number in range(len(names))]
+    for folder in folders:
+        folder.mkdir()
+    said = await asyncio.gather(*map(of_kind, names, folders))
+    sys.stdout.write("\n" + "\n".join(said))
 
 
 async def test_deadman_is_not_tested_while_the_station_runs_or_without_a_yes(tmp_path, broker, plain):

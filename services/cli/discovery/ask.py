@@ -35,7 +35,7 @@ def ask_choices(found: Sequence[Finding], known: Choices) -> Choices:
     return replace(
         known,
         name=typer.prompt("The station's name", default=known.name, err=True),
-        timezone=_timezone(),
+        timezone=_timezone(known.timezone),
         relays=relays,
         battery=battery,
         capacity_wh=_number("Its capacity in Wh", sizes[0]),
@@ -74,9 +74,10 @@ def _number(question: str, known: float | None) -> float | None:
         typer.echo("give a number above 0", err=True)
 
 
-def _timezone() -> str | None:
+def _timezone(proposed: str | None) -> str | None:
+    question = "Your time zone, such as America/New_York"
     while True:
-        answer: str = typer.prompt("Your time zone, such as America/New_York", default="", show_default=False, err=True).strip()
+        answer: str = typer.prompt(question, default=proposed or "", show_default=proposed is not None, err=True).strip()
         if not answer or answer in available_timezones():
             return answer or None
         typer.echo("use an IANA time zone", err=True)

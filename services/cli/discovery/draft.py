@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.cli.discovery.found import Finding
+from services.core.config.load import FILL_IN
 
-FILL_IN = "FILL-IN"
-"""Stands where a person must write something; no driver and no number field takes it."""
 SIZES = {
     "AC180": (1152, 1800, 700),
     "AC2A": (204.8, 300, None),

@@ -58,6 +58,8 @@ class StationOutput(StationSensor):
 
 
 def _i2c_bus(value: object) -> object:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)  # it may stand in quotes
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
         return value
     if isinstance(value, str) and re.fullmatch(r"/dev/i2c-\d+|tcp:(127\.0\.0\.1|localhost):\d{1,5}", value):

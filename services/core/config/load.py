@@ -10,6 +10,9 @@ from services.core.config.station import Station
 from services.core.modes import Hardware
 from services.core.problems import FieldProblem, field_problems
 
+FILL_IN = "FILL-IN"
+"""Stands in a draft where a person must write something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -44,11 +47,18 @@ def parse_station(text: str) -> Station:
         raise ConfigError([Problem(line, "the file", "", f"is not YAML: {getattr(error, 'problem', None) or error}")]) from None
     if not isinstance(data, dict):
         raise ConfigError([Problem(None, "the file", "", "must hold 'name: value' lines, as config/station.yaml does")])
+    blanks = _blanks(node)
     try:
-        return Station.model_validate(data)
+        station = Station.model_validate(data)
     except ValidationError as error:
-        problems = [_located(node, problem) for problem in field_problems(error)]
-        raise ConfigError(problems) from None
+        others = [_located(node, problem) for problem in field_problems(error)]
+    else:
+        others = []
+        if not blanks:
+            return station
+    # A blank is named once, and not also for being no number or no time zone.
+    named = {blank.field for blank in blanks}
+    raise ConfigError(sorted([*blanks, *(other for other in others if other.field not in named)], key=lambda problem: problem.line or 0))
 
 
 def parse_hardware(text: str) -> Hardware | None:
@@ -60,6 +70,29 @@ def parse_hardware(text: str) -> Hardware | None:
     except (yaml.YAMLError, ValidationError, KeyError, TypeError, AttributeError):
         return None
     return hardware_of(layout, switch, passthrough=passthrough)
+
+
+def _blanks(root: yaml.Node | None) -> list[Problem]:
+    """Every field that a draft has left to a person, in the file's order."""
+    found: list[Problem] = []
+    seen: set[int] = set()
+
+    def look(node: yaml.Node | None, path: tuple[str, ...]) -> None:
+        # By an alias a node may stand in many places, even within itself.
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                look(value, (*path, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                look(value, (*path, str(number)))
+        elif isinstance(node, yaml.ScalarNode) and node.value == FILL_IN:
+            found.append(Problem(node.start_mark.line + 1, ".".join(path), FILL_IN, "write what is right for your station in its place"))
+
+    look(root, ())
+    return found
 
 
 def _located(node: yaml.Node | None, problem: FieldProblem) -> Problem:

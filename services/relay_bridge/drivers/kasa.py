@@ -264,6 +264,9 @@ def _why(error: Exception) -> DeviceError:
         return DeviceRefused(f"refused the account: {error}")
     if isinstance(error.__cause__, ValueError):
         return BadReply("body", str(error.__cause__)[:60], "JSON in TP-Link's cipher")
+    # What answers in another protocol has refused nothing, and may have switched.
+    if "unexpected klap response" in str(error):
+        return BadReply("body", str(error)[-60:], "a KLAP handshake")
     if error.__cause__ is None:
         return DeviceRefused(f"refused by the device: {str(error)[:200]}")
     return DeviceSilent(f"does not answer: {type(error.__cause__).__name__}")

@@ -13,6 +13,7 @@ from services.cli.discovery import ble, kasa, mdns
 from services.cli.discovery.ask import ask_choices
 from services.cli.discovery.draft import FILL_IN, Choices, Placed, draft, is_complete
 from services.cli.discovery.found import Finding, Kind, Outcome, fold
+from services.cli.discovery.zone import machine_timezone
 from services.cli.main import app
 from services.core.config.load import ConfigError, parse_station
 from services.core.modes import AtsPriority
@@ -154,6 +155,32 @@ def test_draft_without_answers_marks_the_places_names_the_candidates_and_does_no
         parse_station(text)
     filled = yaml.safe_load(text)
     assert filled["positions"]["p1"]["address"] == filled["positions"]["p2"]["address"] == FILL_IN
+
+
+def test_check_config_names_each_place_of_a_draft_that_is_left_to_fill_in_once(tmp_path):
+    file = tmp_path / "station.yaml"
+    text = draft(Choices(), [])
+    file.write_text(text)
+    checked = CliRunner().invoke(app, ["check-config", str(file)])
+    told = [line for line in checked.stderr.splitlines() if FILL_IN in line]
+    blank = [number for number, line in enumerate(text.splitlines(), 1) if FILL_IN in line.split("#", 1)[0]]
+    assert checked.exit_code == 2
+    assert [f"line {number}:" in line for number, line in zip(blank, told, strict=True)] == [True] * len(blank)
+    fields = ["timezone", "positions.p1.driver", "positions.p1.address", "positions.p2.driver", "battery.driver", "battery.capacity_wh"]
+    assert all(any(f"{field}: FILL-IN; write" in line for line in told) for field in fields), told
+
+
+def test_draft_proposes_the_zone_that_the_machine_is_set_to_but_not_the_utc_of_one_that_nobody_set_up(tmp_path):
+    (tmp_path / "localtime").symlink_to("/usr/share/zoneinfo/Europe/Paris")
+    assert machine_timezone(None, tmp_path) == "Europe/Paris"
+    (tmp_path / "timezone").write_text("America/New_York\n")
+    assert machine_timezone(None, tmp_path) == "America/New_York"
+    assert machine_timezone(":Asia/Tokyo", tmp_path) == "Asia/Tokyo"
+    for nothing in ("Etc/UTC", "UTC0", "Mars/Olympus"):
+        (tmp_path / "timezone").write_text(nothing)
+        assert machine_timezone(nothing, tmp_path) == "Europe/Paris"
+    assert machine_timezone(None, tmp_path / "none") is None
+    assert yaml.safe_load(draft(Choices(timezone="Asia/Tokyo"), []))["timezone"] == "Asia/Tokyo"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20))

@@ -12,11 +12,12 @@ from services.bus.messages.base import Payload
 from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, PositionReading, RelayStateMessage
 from services.bus.messages.events import EventMessage, EventPerformance
 from services.bus.messages.state import ControllerState, ServiceStatus
+from services.core.config.hardware import StationOutput
 from services.core.config.policy import GoalSection
 from services.core.events import EventStatus
 from services.core.goals import GoalKind, Method
 from services.gateway.heard import Heard
-from services.gateway.models import StateView
+from services.gateway.models import PositionView, StateView
 from services.gateway.view import Moment, event_view, event_views, freshness, state_view
 from tests.support.gateway import station_with
 
@@ -149,6 +150,22 @@ def test_p3_without_a_relay_and_an_absent_panel_are_said_so() -> None:
     assert not state.positions["p4"].present
     assert not state.positions["p3"].has_relay
     assert state.positions["p3"].relay_on is None
+
+
+def test_an_ac_output_that_is_switched_shows_its_state_for_as_long_as_the_one_who_switches_it_is_there() -> None:
+    output = StationOutput(sensor="station", switch="ac_output", deadman="none")
+    station = STATION.model_copy(update={"positions": STATION.positions.model_copy(update={"p3": output})})
+    heard = full()
+    heard.on_relay(received(RelayStateMessage(ts=NOW, on=False, confirmed_by="readback", fault="set off by hand"), position="p3"))
+
+    def p3() -> PositionView:
+        return state_view(heard, station, station.preferences.preferences(), Moment(NOW, 1.0, 100.0, connected=True)).positions["p3"]
+
+    assert (p3().has_relay, p3().relay_on, p3().fault) == (True, False, "set off by hand")
+    heard.on_service(received(status("offline"), service="relay_bridge"))
+    assert p3().relay_on is False, "it is not the relay bridge's"
+    heard.on_service(received(status("offline"), service="bluetti_bridge"))
+    assert (p3().has_relay, p3().relay_on) == (True, None)
 
 
 def test_events_open_first_then_the_latest() -> None:

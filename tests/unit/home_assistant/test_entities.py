@@ -93,6 +93,19 @@ def test_station_without_a_data_link_shows_the_estimated_charge():
     assert "homeassistant/binary_sensor/demo_bluetti_bridge_health/config" not in shown
 
 
+def test_an_ac_output_that_is_switched_shows_its_state_and_fault_while_the_bluetti_bridge_is_there():
+    station = yaml.safe_load(SHIPPED)
+    station["positions"]["p3"] = {"sensor": "station", "switch": "ac_output", "deadman": "none"}
+    shown = messages(parse_station(yaml.safe_dump(station)))
+    for kind in ("relay", "fault"):
+        name = f"homeassistant/binary_sensor/demo_p3_{kind}/config"
+        assert name not in messages()
+        assert shown[name]["state_topic"] == "sps/demo/relay/p3/state"
+        assert [entry["topic"] for entry in shown[name]["availability"]] == ["sps/demo/service/bluetti_bridge/status"]
+    assert shown["homeassistant/binary_sensor/demo_p3_relay/config"]["name"] == "AC output at P3"
+    assert shown["homeassistant/binary_sensor/demo_p1_relay/config"]["name"] == "Relay P1"
+
+
 def test_select_offers_automatic_and_only_the_modes_that_the_hardware_can_do():
     assert options(STATION.hardware) == [AUTOMATIC, "1 grid and charge", "2 grid", "3 battery and charge", "5 battery"]
 

@@ -130,6 +130,13 @@ def test_a_missing_bus_is_said_and_tried_again(monkeypatch):
         Bench(monkeypatch, bus=7).read()
 
 
+def test_a_bus_number_in_quotes_is_that_bus_and_a_word_is_refused_with_what_would_be_right():
+    assert Ina260Sensor(sensor="ina260", bus="1").bus == 1
+    for wrong in ("one", "-1", "999", "i2c-1"):
+        with pytest.raises(ValueError, match="number of an I²C bus such as 1, a device file such as /dev/i2c-1"):
+            Ina260Sensor(sensor="ina260", bus=wrong)
+
+
 def test_without_an_i2c_bus_the_real_smbus2_says_that_it_is_missing():
     # No machine has this many: this is the real library, and the real kernel.
     with pytest.raises(BusMissing, match="No such file"):

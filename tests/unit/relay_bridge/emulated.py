@@ -55,6 +55,11 @@ class Emulated:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.device.port}"
 
+    @property
+    def left_s(self) -> float | None:
+        """What is left of its timer."""
+        return self.switch.timer_left_s
+
     async def suffer(self, faults: Faults) -> None:
         """Have `faults` from now on."""
         self.switch.suffer(faults)

@@ -25,6 +25,11 @@ class EmulatedBle:
     def switch(self) -> Switch:
         return self.device.switches[0]
 
+    @property
+    def left_s(self) -> float | None:
+        """What is left of its timer."""
+        return self.switch.timer_left_s
+
     async def suffer(self, faults: Faults) -> None:
         """Have `faults` from now on."""
         self.switch.suffer(faults)

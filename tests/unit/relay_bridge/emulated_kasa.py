@@ -8,13 +8,14 @@ from typing import Literal
 from services.core.config.hardware import RelayDevice
 from services.simulator.devices.faults import Faults
 from services.simulator.devices.kasa import KasaPlug
+from services.simulator.devices.kasa_klap import KasaKlap
 from services.simulator.devices.shelly_switch import Switch, SwitchConfig
 from tests.unit.relay_bridge.emulated import Load
 
 
 @dataclass(frozen=True)
 class EmulatedKasa:
-    device: KasaPlug
+    device: KasaPlug | KasaKlap
     load: Load
 
     @property
@@ -40,11 +41,13 @@ class EmulatedKasa:
 
 
 @asynccontextmanager
-async def kasa_plug(*, on: bool = True, name: str = "p1", metered: bool = True) -> AsyncIterator[EmulatedKasa]:
-    """A plug that is `on` or off."""
+async def kasa_plug(*, on: bool = True, name: str = "p1", metered: bool = True, account: str | None = None) -> AsyncIterator[EmulatedKasa]:
+    """A plug that is `on` or off; with an `account` it wants KLAP."""
     load = Load()
     switch = Switch(load, SwitchConfig(initial_state="off"))
-    device = KasaPlug(name, {0: switch}, host="127.0.0.1", port=0, metered=metered)
+    device: KasaPlug | KasaKlap = KasaPlug(name, {0: switch}, host="127.0.0.1", port=0, metered=metered)
+    if account is not None:
+        device = KasaKlap(name, {0: switch}, account=account, host="127.0.0.1", port=0)
     await device.start()
     switch.put(on=on, source="test", toggle_after_s=None)
     try:

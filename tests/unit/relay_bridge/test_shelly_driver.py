@@ -1,4 +1,4 @@
-"""The Shelly driver over real HTTP to an emulated device, well and ill, and to servers that are no Shelly at all."""
+"""What is particular to the Shelly drivers over real HTTP, to emulated devices and to servers that are no Shelly at all."""
 
 import asyncio
 import time
@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import pytest
 
-from services.relay_bridge.drivers.shelly_gen2 import ShellyGen2, connect
-from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent, NotCarriedOut
-from services.simulator.devices.faults import Faults
-from tests.support.waiting import wait_for
-from tests.unit.relay_bridge.emulated import Emulated, shelly
+from services.relay_bridge.drivers.shelly_gen1 import ShellyGen1
+from services.relay_bridge.drivers.shelly_gen2 import ShellyGen2
+from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent
+from tests.unit.relay_bridge.emulated import shelly
 
 T = TypeVar("T")
 TIMEOUT_S = 0.3
@@ -28,45 +27,9 @@ def driver_of(address: str, channel: int = 0) -> Iterator[ShellyGen2]:
         driver.close()
 
 
-@asynccontextmanager
-async def pair(*, on: bool = True) -> AsyncIterator[tuple[Emulated, ShellyGen2]]:
-    async with shelly(on=on) as emulated:
-        driver = connect(emulated.configured(TIMEOUT_S), time.monotonic)
-        try:
-            yield emulated, driver
-        finally:
-            driver.close()
-
-
 async def away(call: Callable[[], T]) -> T:
     """Off the loop that the emulated device runs on."""
     return await asyncio.to_thread(call)
-
-
-async def test_reads_the_meter() -> None:
-    async with pair() as (_, driver):
-        status = await away(driver.status)
-    assert (status.on, status.power_w, status.voltage_v, status.energy_wh, status.timer_s) == (True, 120.0, 230.0, 42.5, None)
-
-
-async def test_the_unsafe_state_carries_a_timer_that_really_flips_back() -> None:
-    async with pair() as (emulated, driver):
-        status = await away(partial(driver.set, on=False, timer_s=0.3))
-        assert (status.on, status.power_w) == (False, 0.0)
-        assert status.timer_s == pytest.approx(0.3, abs=0.05)
-        assert not emulated.load.closed
-        await wait_for(lambda: emulated.load.closed, what="the device flips back")
-        assert (await away(driver.status)).timer_s is None
-
-
-async def test_setting_again_starts_the_timer_anew_and_the_safe_state_cancels_it() -> None:
-    async with pair() as (emulated, driver):
-        await away(partial(driver.set, on=False, timer_s=30.0))
-        left_s = (await away(partial(driver.set, on=False, timer_s=60.0))).timer_s
-        assert left_s == pytest.approx(60, abs=1)
-        assert emulated.switch.timer_left_s == pytest.approx(60, abs=1)
-        assert (await away(partial(driver.set, on=True, timer_s=None))).timer_s is None
-        assert emulated.switch.timer_left_s is None
 
 
 async def test_what_is_left_on_the_timer_falls_by_our_own_clock() -> None:
@@ -79,69 +42,24 @@ async def test_what_is_left_on_the_timer_falls_by_our_own_clock() -> None:
         driver.close()
 
 
-async def test_the_boot_state_is_written_only_when_it_differs() -> None:
-    async with pair(on=False) as (emulated, driver):
-        assert await away(partial(driver.ensure_boot_state, on=True))
-        assert emulated.switch.config.initial_state == "on"
-        assert not await away(partial(driver.ensure_boot_state, on=True))
-
-
 async def test_a_channel_that_is_not_there_is_refused() -> None:
     async with shelly() as emulated:
         with driver_of(emulated.address, channel=1) as driver, pytest.raises(DeviceRefused, match="value 1 not found"):
             await away(driver.status)
 
 
-@pytest.mark.parametrize(
-    ("faults", "error"),
-    [
-        (Faults(http_500=True), DeviceRefused),
-        (Faults(nonsense=True), BadReply),
-        (Faults(silent=True), DeviceSilent),
-        (Faults(refuse=True), DeviceSilent),
-        (Faults(half=True), DeviceSilent),
-        (Faults(delay_s=5), DeviceSilent),
-    ],
-    ids=["500", "nonsense", "silent", "refused connection", "half an answer", "too slow"],
-)
-async def test_every_fault_is_an_error_of_its_kind_and_the_next_call_works_again(faults: Faults, error: type[DeviceError]) -> None:
-    async with pair() as (emulated, driver):
-        await away(driver.status)
-        await emulated.suffer(faults)
-        for call in (driver.status, partial(driver.set, on=False, timer_s=60.0), partial(driver.ensure_boot_state, on=True)):
-            started = time.monotonic()
-            with pytest.raises(error):
-                await away(call)
-            assert time.monotonic() - started < 4 * TIMEOUT_S
-        await emulated.suffer(Faults())
-        assert (await away(partial(driver.set, on=True, timer_s=None))).on
-
-
-async def test_a_reboot_between_two_calls_costs_no_more_than_one_of_them() -> None:
-    async with pair() as (emulated, driver):
-        await away(partial(driver.set, on=False, timer_s=60.0))
-        await emulated.device.power(False)
-        with pytest.raises(DeviceSilent):
-            await away(driver.status)
-        await emulated.device.power(True)
-        status = await away(driver.status)
-        assert (status.on, status.timer_s) == (True, None)
-
-
-async def test_a_device_that_shows_another_state_than_was_set_is_caught_by_the_read_back() -> None:
-    async with pair() as (emulated, driver):
-        await emulated.suffer(Faults(wrong_state=True))
-        with pytest.raises(NotCarriedOut, match="is on though off was set") as caught:
-            await away(partial(driver.set, on=False, timer_s=60.0))
-        assert caught.value.status is not None
-        assert caught.value.status.on
-
-
-async def test_a_welded_contact_shows_in_the_power() -> None:
-    async with pair() as (emulated, driver):
-        await emulated.suffer(Faults(welded=True))
-        status = await away(partial(driver.set, on=False, timer_s=60.0))
-        assert (status.on, status.power_w) == (False, 120.0)
+async def test_the_first_generation_counts_in_whole_seconds_and_knows_no_channel_beyond_its_own() -> None:
+    async with shelly(generation=1) as emulated:
+        driver = ShellyGen1(emulated.address, 0, TIMEOUT_S)
+        await away(partial(driver.set, on=False, timer_s=29.2))
+        assert emulated.left_s == pytest.approx(30.0, abs=0.5)
+        driver.close()
+        beyond = ShellyGen1(emulated.address, 1, TIMEOUT_S)
+        with pytest.raises(BadReply, match="one for channel 1"):
+            await away(beyond.status)
+        with pytest.raises(DeviceRefused, match="HTTP 404 to /relay/1"):
+            await away(partial(beyond.set, on=False, timer_s=None))
+        beyond.close()
 
 
 @asynccontextmanager

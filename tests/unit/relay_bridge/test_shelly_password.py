@@ -29,16 +29,6 @@ def driver_of(emulated: Emulated, password: str | None) -> Iterator[RelayDriver]
 
 
 @pytest.mark.parametrize("generation", [1, 2])
-async def test_with_the_right_password_all_works(generation: int) -> None:
-    async with shelly(generation=generation, password=PASSWORD) as emulated:
-        with driver_of(emulated, PASSWORD) as driver:
-            assert not (await asyncio.to_thread(partial(driver.set, on=False, timer_s=30.0))).on
-            assert (await asyncio.to_thread(driver.status)).timer_s == pytest.approx(30, abs=1)
-            assert await asyncio.to_thread(partial(driver.ensure_boot_state, on=False))
-            assert (await asyncio.to_thread(partial(driver.set, on=True, timer_s=None))).on
-
-
-@pytest.mark.parametrize("generation", [1, 2])
 @pytest.mark.parametrize(("password", "words"), [(None, "it wants a password"), ("falsch", "wrong password")])
 async def test_without_it_nothing_is_switched_and_the_error_says_why(generation: int, password: str | None, words: str) -> None:
     async with shelly(generation=generation, password=PASSWORD) as emulated:

@@ -85,22 +85,22 @@ _CLOSED, _OPEN = Observed(RelayState(True), 0.0), Observed(RelayState(False), 0.
 def simulate(scenario: Scenario, plant: PlantState, memory: Memory | None = None) -> Iterator[Step]:
     """Run `scenario` from `plant`, deciding at every step by the function that also runs live."""
     parameters, settings, preferences, meters = scenario.parameters, scenario.settings, scenario.preferences, scenario.meters
-    load_at, pv_at, relays_of = scenario.load_w, scenario.pv_w, settings.board.relays
+    load_at, pv_at = scenario.load_w, scenario.pv_w
     memory = memory or Memory()
     book = Book(events={event.id: event for event in scenario.events})
     look_at = scenario.start
     event: Event | None = None
     busy: tuple[Span, ...] = ()
     now, pause, dt_s = scenario.start, timedelta(seconds=scenario.step_s), scenario.step_s
-    relays = relays_of[memory.mode]
     has_p3 = settings.hardware.p3_actuator
-    p1_on, p2_on, p3_on = bool(relays.p1), bool(relays.p2), bool(relays.p3) or not has_p3
+    contacts = {mode: (bool(relays.p1), bool(relays.p2), bool(relays.p3) or not has_p3) for mode, relays in settings.board.relays.items()}
+    p1_on, p2_on, p3_on = contacts[memory.mode]
     load_w = load_at(now)
     gap = isnan(load_w)
     _, flows = step(parameters, plant, PlantInputs(p1_on, p2_on, True, 0.0 if gap else load_w, pv_at(now), True, p3_on), 0.0)
     elapsed_s = 0.0
     carried = Carried()
-    end = scenario.end
+    end, policy, override = scenario.end, scenario.policy, scenario.override
     while now < end:
         if now >= look_at and book.events:
             lead = upcoming.lead(preferences, settings)
@@ -108,17 +108,17 @@ def simulate(scenario: Scenario, plant: PlantState, memory: Memory | None = None
             event = current(book, now, lead)
             busy = others(book, event)
             look_at = _look_at(book, now)
-        override = scenario.override
-        if scenario.policy is not None and event is not None and event.status is EventStatus.ONGOING:
-            wish, carried = scenario.policy(_seen(event, flows, memory, scenario, now), carried)
-            # As a person's manual mode it goes through the live decision, and through its guard.
-            override = ManualMode(Mode.BATTERY if wish else Mode.GRID, event.end)
+        if policy is not None:
+            override = scenario.override
+            if event is not None and event.status is EventStatus.ONGOING:
+                wish, carried = policy(_seen(event, flows, memory, scenario, now), carried)
+                # As a person's manual mode it goes through the live decision, and through its guard.
+                override = ManualMode(Mode.BATTERY if wish else Mode.GRID, event.end)
         p3_relay = (_CLOSED if p3_on else _OPEN) if has_p3 else None
         snapshot = _snapshot(flows, p1_on, p2_on, p3_relay, elapsed_s, preferences, event, busy, override, meters, gap)
         decision = decide(snapshot, memory, settings, now)
         memory = decision.memory
-        relays = relays_of[decision.mode]
-        p1_on, p2_on, p3_on = relays.p1 is True, relays.p2 is True, relays.p3 is True or not has_p3
+        p1_on, p2_on, p3_on = contacts[decision.mode]
         load_w = load_at(now)
         gap = isnan(load_w)
         inputs = PlantInputs(p1_on, p2_on, True, 0.0 if gap else load_w, pv_at(now), True, p3_on)

@@ -1,45 +1,29 @@
-"""Random events on random stations, with faults: what `decide()` must stand. All of it hangs on one seed."""
+"""What `decide()` must stand: ordeals played on the plant, each decision judged by the checkers."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.backtest.checker import Checker, Moment, Violation
-from services.backtest.faulty_house import KINDS, LIES, Fault, FaultyHouse
+from services.backtest.faulty_house import LIES, FaultyHouse
+from services.backtest.load_checker import LoadChecker
+from services.backtest.ordeals import Ordeal
+from services.controller import store
 from services.controller.decide import decide
-from services.controller.model import ManualMode, Memory, Settings
+from services.controller.model import ManualMode, Memory
+from services.controller.service import EVENT_SAVE_S, HOLD_S, SAVE_S
+from services.controller.shifting import ShiftSettings, plan
+from services.controller.steady import Steady, follow, rewound
+from services.controller.store import State
 from services.core import event_book
-from services.core.config.hardware import RelayDevice
-from services.core.config.station import Station
 from services.core.event_book import Book
-from services.core.events import BadValue, Event, EventStatus
-from services.core.goals import Goal, GoalKind, Method
-from services.core.modes import RELAYS, Mode
-from services.core.preferences import Preferences
-from services.simulator.plant import PlantInputs, PlantParameters, PlantState, step
+from services.core.events import BadValue, Event
+from services.core.modes import FEEDS, Feed, Mode
+from services.core.observer import Inputs, Observer, update
+from services.simulator.plant import Flows, PlantState, step
 
-START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
-"""Near a change to daylight saving, in Europe."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ordeal:
-    """One random event with its faults."""
-
-    settings: Settings
-    parameters: PlantParameters
-    preferences: Preferences
-    begin: datetime
-    event: Event
-    step_s: float
-    length_s: float
-    soc_pct: float
-    load_w: Callable[[float], float]
-    faults: tuple[Fault, ...]
-    orders: tuple[tuple[float, str, float], ...]
-    """Amendments and the like: when, what, and a figure."""
+LONGEST_RESTART_S = 90.0
+"""Real seconds; the bridge lets go in the midst of it."""
 
 
 class Outcome(NamedTuple):
@@ -48,106 +32,129 @@ class Outcome(NamedTuple):
     violations: list[Violation]
     decisions: int
     opened: int
-    """How often P1 was commanded open: an ordeal in which nothing ever switches proves little."""
+    """How often the load was commanded off the grid: an ordeal in which nothing ever switches proves little."""
+    restarts: int
+    shifted: int
+    """Commands that switched a deferrable load off."""
 
 
-def draw(station: Station, seed: int) -> Ordeal:
-    """The ordeal of `seed`."""
-    dice = random.Random(f"ordeal {seed}")  # noqa: S311 - a simulation
-    station = _varied(station, dice)
-    settings = Settings.of(station)
-    step_s = dice.choice((5.0, 10.0, 20.0, 30.0, 30.0))
-    begin = START + timedelta(minutes=dice.randrange(0, 36 * 60))
-    duration = timedelta(minutes=dice.choice((5, 20, 45, 60, 90)))
-    lead_s = dice.uniform(0.0, 900.0)
-    goals = (Goal(GoalKind.MINIMIZE), Goal(GoalKind.PLEDGE, dice.uniform(0, 400)), Goal(GoalKind.LIMIT, dice.uniform(0, 400)))
-    start = begin + timedelta(seconds=lead_s)
-    event = Event(f"e{seed}", 0, start, start + duration, dice.choice(goals), (Method.REPLACEMENT,), 0, EventStatus.SCHEDULED)
-    length_s = lead_s + duration.total_seconds() + dice.uniform(60.0, 900.0)
-    return Ordeal(
-        settings=settings,
-        parameters=replace(PlantParameters.of(station), ats_delay_s=dice.uniform(0.0, 5.0)),
-        preferences=station.preferences.preferences(),
-        begin=begin,
-        event=event,
-        step_s=step_s,
-        length_s=length_s,
-        soc_pct=dice.choice((dice.uniform(0.0, 100.0), 100.0, settings.battery.floor_pct + dice.uniform(0.0, 4.0))),
-        load_w=_load(dice, settings.battery.inverter_w),
-        faults=tuple(_fault(dice, length_s) for _ in range(dice.choice((0, 1, 1, 2, 3)))),
-        orders=tuple(sorted((dice.uniform(0, length_s), dice.choice(("amend", "cancel", "opt_out", "opt_in", "override")),
-                             dice.random()) for _ in range(dice.choice((0, 0, 1, 2))))),
-    )  # fmt: skip
+@dataclass(slots=True)
+class _Kept:
+    """The controller's state file, which is not written at every decision: the service's own rule."""
+
+    state: State
+    at_s: float = 0.0
+    matters: object = None
+
+    def keep(self, state: State, elapsed_s: float) -> None:
+        interval = state.memory.interval
+        shifts = tuple((shift.event_id, shift.stage) for shift in state.shifting.shifts.values())
+        memory = state.memory
+        matters = (state.book, memory.mode, interval.start if interval else None, memory.suspension, state.override, shifts)
+        if matters != self.matters or elapsed_s - self.at_s >= (SAVE_S if interval is None and not shifts else EVENT_SAVE_S):
+            self.state, self.at_s, self.matters = state, elapsed_s, matters
+
+    def read(self) -> State:
+        return store.loads(store.dumps(self.state))
 
 
 def endure(ordeal: Ordeal) -> Outcome:
     """Run the ordeal through the live decision, and check every step."""
-    settings, parameters, preferences = ordeal.settings, ordeal.parameters, ordeal.preferences
-    checker = Checker(settings, max(settings.battery.floor_pct, preferences.backup_reserve_pct))
-    house = FaultyHouse(settings, ordeal.begin, ordeal.load_w, ordeal.faults)
-    memory, book, override = Memory(), Book(events={ordeal.event.id: ordeal.event}), None
+    run, parameters = _Run(ordeal), ordeal.parameters
     plant = PlantState.initial(parameters, soc_pct=ordeal.soc_pct)
-    _, flows = step(parameters, plant, PlantInputs(True, False, True, ordeal.load_w(0.0), 0.0), 0.0)
-    orders = list(ordeal.orders)
-    violations: list[Violation] = []
-    decisions = opened = 0
-    mode = Mode.GRID
+    _, flows = step(parameters, plant, run.house.inputs(run.mode, 0.0), 0.0)
     elapsed_s = 0.0
     while elapsed_s < ordeal.length_s:
-        now = house.now(elapsed_s)
-        while orders and orders[0][0] <= elapsed_s:
-            book, override = _obey(book, orders.pop(0), ordeal.event, now, override)
-        book = event_book.advance(book, now)
-        snapshot = house.snapshot(flows, elapsed_s, preferences, event_book.current(book), override)
-        decision = decide(snapshot, memory, settings, now)
-        memory = decision.memory
-        truthful = not any(fault.kind in LIES and fault.begin_s <= elapsed_s for fault in ordeal.faults)
-        violations += checker.check(Moment(now, elapsed_s, snapshot, decision.mode, flows.soc_pct, truthful))
-        opened += not RELAYS[decision.mode].p1 and bool(RELAYS[mode].p1)
-        mode = decision.mode
-        plant, flows = step(parameters, plant, house.inputs(mode, elapsed_s), ordeal.step_s)
+        mode = run.cycle(flows, elapsed_s)
+        plant, flows = step(parameters, plant, run.house.inputs(mode, elapsed_s), ordeal.step_s)
         elapsed_s += ordeal.step_s
-        decisions += 1
-    return Outcome(violations, decisions, opened)
+    return run.outcome
 
 
-def _varied(station: Station, dice: random.Random) -> Station:
-    """A station of other size and habits."""
-    inverter_w = dice.choice((300.0, 600.0, 1800.0, 3000.0))
-    battery = station.battery.model_copy(
-        update={
-            "capacity_wh": dice.choice((60.0, 200.0, 268.0, 1152.0, 3072.0)),
-            "inverter_w": inverter_w,
-            "charge_w": dice.choice((200.0, 700.0, 1400.0)),
-            "floor_pct": dice.choice((0.0, 5.0, 20.0, 50.0)),
-        }
-    )
-    control = station.control.model_copy(update={"settlement_interval": timedelta(minutes=dice.choice((5, 15, 60)))})
-    limits = station.limits.model_copy(
-        update={
-            "dwell_s": dice.choice((60.0, 300.0, 600.0)),
-            "switchings_per_day": dice.choice((4, 60)),
-            "circuit_limit_w": dice.choice((900.0, 1440.0)),
-        }
-    )
-    preferences = station.preferences.model_copy(update={"backup_reserve_pct": dice.choice((0.0, 10.0, 40.0))})
-    positions = station.positions.model_copy(update={"p4": None})
-    if dice.random() < 0.3:
-        positions = positions.model_copy(update={"p3": RelayDevice(address="http://127.0.0.1:1")})
-    changed = {"battery": battery, "control": control, "limits": limits, "preferences": preferences, "positions": positions}
-    return station.model_copy(update=changed)
+class _Run:
+    """The controller in its house, with the checkers beside it."""
+
+    def __init__(self, ordeal: Ordeal) -> None:
+        settings = ordeal.settings
+        self.house = FaultyHouse(settings, ordeal.begin, ordeal.load_w, ordeal.faults)
+        self.mode = settings.board.safe_mode
+        self.outcome = Outcome([], 0, 0, 0, 0)
+        self._ordeal, self._settings = ordeal, settings
+        self._checker = Checker(settings, max(settings.battery.floor_pct, ordeal.preferences.backup_reserve_pct))
+        self._load_checker = LoadChecker(ordeal.loads, ordeal.always_on)
+        self._shift_settings = ShiftSettings(settings.station, ordeal.loads)
+        self._state = State(book=Book(events={ordeal.event.id: ordeal.event}), memory=_before(ordeal))
+        self._kept = _Kept(self._state)
+        self._orders = list(ordeal.orders)
+        self._wishes: dict[str, bool] = {}
+        self._steady: Steady | None = None
+        self._down_s = self._back_s = 0.0
+        """While the process is gone, and when it is there again."""
+
+    def cycle(self, flows: Flows, elapsed_s: float) -> Mode:
+        """The mode that stands commanded."""
+        override = self._state.override
+        now, book = self._time(elapsed_s) if elapsed_s >= self._back_s else (self._ordeal.begin, self._state.book)
+        while elapsed_s >= self._back_s and self._orders and self._orders[0][0] <= elapsed_s:
+            order = self._orders.pop(0)
+            if order[1] == "restart":
+                self._restart(elapsed_s, order[2] * LONGEST_RESTART_S)
+            else:
+                book, override = _obey(book, order, self._ordeal.event, now, override)
+        if elapsed_s < self._back_s:
+            # After a while without renewals the bridge lets go.
+            return self.mode if elapsed_s - self._down_s < HOLD_S else self._settings.board.safe_mode
+        self._decide(flows, elapsed_s, now, event_book.advance(book, now), override)
+        return self.mode
+
+    def _restart(self, elapsed_s: float, for_s: float) -> None:
+        self._state, self._steady = self._kept.read(), None
+        self._down_s, self._back_s = elapsed_s, elapsed_s + for_s
+        self.outcome = self.outcome._replace(restarts=self.outcome.restarts + 1)
+
+    def _time(self, elapsed_s: float) -> tuple[datetime, Book]:
+        """The time to decide by, and the book after a step of the clock."""
+        clock, book = self.house.now(elapsed_s), self._state.book
+        if not self._ordeal.steadied:
+            return clock, book
+        self._steady, stepped = follow(self._steady, clock, self.house.monotonic_s(elapsed_s), 1.0)
+        if stepped is not None and stepped < timedelta(0):
+            book = rewound(book, self._steady.at)
+        return self._steady.at, book
+
+    def _decide(self, flows: Flows, elapsed_s: float, now: datetime, book: Book, override: ManualMode | None) -> None:
+        event = event_book.current(book)
+        snapshot = self.house.snapshot(flows, elapsed_s, self._ordeal.preferences, event, override)
+        decision = decide(snapshot, self._state.memory, self._settings, now)
+        truthful = not any(fault.kind in LIES and fault.begin_s <= elapsed_s for fault in self._ordeal.faults)
+        found = self._checker.check(Moment(now, elapsed_s, snapshot, decision.mode, flows.soc_pct, truthful))
+        shifting, shifted = self._state.shifting, 0
+        if self._ordeal.loads:
+            seen = self.house.loads(self._wishes, self._ordeal.loads, elapsed_s)
+            off = {name for name, on in self._wishes.items() if not on}
+            made, shifting = plan(event, decision.reason.code, seen, shifting, self._shift_settings, now)
+            self._wishes = dict(made)
+            shifted = len({name for name, on in made.items() if not on} - off)
+            found += self._load_checker.check(now, elapsed_s, event, made, seen)
+        self._state = State(book=book, memory=decision.memory, override=override, shifting=shifting)
+        self._kept.keep(self._state, elapsed_s)
+        before, self.mode = self.mode, decision.mode
+        self.outcome = Outcome(
+            self.outcome.violations + found,
+            self.outcome.decisions + 1,
+            self.outcome.opened + (FEEDS[before] is Feed.GRID and FEEDS[self.mode] is not Feed.GRID),
+            self.outcome.restarts,
+            self.outcome.shifted + shifted,
+        )
 
 
-def _load(dice: random.Random, inverter_w: float) -> Callable[[float], float]:
-    """A load that cycles between two levels, now and then near or above the inverter's rating."""
-    low_w, high_w = dice.uniform(0.0, 150.0), dice.choice((dice.uniform(50.0, 500.0), dice.uniform(0.8, 1.4) * inverter_w))
-    period_s, share = dice.uniform(40.0, 2400.0), dice.uniform(0.1, 0.9)
-    return lambda at_s: high_w if (at_s / period_s) % 1.0 < share else low_w
-
-
-def _fault(dice: random.Random, length_s: float) -> Fault:
-    begin_s = dice.uniform(0.0, length_s)
-    return Fault(dice.choice(KINDS), begin_s, begin_s + dice.choice((15.0, 60.0, 400.0, length_s)), dice.random())
+def _before(ordeal: Ordeal) -> Memory:
+    """What is remembered at the start: the charge, where nobody will tell it."""
+    settings = ordeal.settings
+    if settings.data_link:
+        return Memory(mode=settings.board.safe_mode)
+    known = update(Observer(), Inputs(0.0, 0.0, 0.0, False, True, ordeal.soc_pct), 0.0, settings.battery)
+    return Memory(mode=settings.board.safe_mode, observer=replace(known, since_full_s=3600.0))
 
 
 def _obey(

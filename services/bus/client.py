@@ -57,11 +57,20 @@ class Bus:
     """One service's place on the bus; use it as an async context manager, and from its event loop only.
 
     Entering starts connecting and does not wait for the broker. Leaving says offline. With `announce=False` there is
-    no status and no last will: for a short-lived client such as a command-line tool.
+    no status and no last will: for a short-lived client such as a command-line tool. With `alone=False` several may share
+    the service's name and status: whoever is left says so again (`announce`) when one of them leaves.
     """
 
     def __init__(
-        self, station: str, service: str, address: tuple[str, int], *, clock: Clock, jitter: random.Random, announce: bool = True
+        self,
+        station: str,
+        service: str,
+        address: tuple[str, int],
+        *,
+        clock: Clock,
+        jitter: random.Random,
+        announce: bool = True,
+        alone: bool = True,
     ) -> None:
         self.service = service
         self._clock = clock
@@ -77,7 +86,7 @@ class Bus:
         self._running: asyncio.Task[None] | None = None
         # The same name each time makes the broker end a connection that died unnoticed, and publish its last will, before it accepts
         # the new one. Two services of one name would push each other out for ever, which shows in both logs.
-        name = f"sps-{station}-{service}" if announce else f"sps-{station}-{service}-{jitter.getrandbits(32):08x}"
+        name = f"sps-{station}-{service}" if announce and alone else f"sps-{station}-{service}-{jitter.getrandbits(32):08x}"
         self._connection = Connection(
             address,
             name,

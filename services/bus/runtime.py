@@ -34,10 +34,21 @@ class Context:
     random: Random = field(default_factory=Random)
     """For jitter only."""
 
-    def bus(self, service: str, *, announce: bool = True) -> Bus:
-        """A client of the station's broker; `announce=False` for a tool that comes and goes without a status."""
+    def bus(self, service: str, *, announce: bool = True, alone: bool = True) -> Bus:
+        """A client of the station's broker.
+
+        `announce=False` is for a tool that comes and goes without a status, `alone=False` for one of several of that name.
+        """
         broker = self.station.broker
-        return Bus(self.station.station, service, (broker.host, broker.port), clock=self.clock, jitter=self.random, announce=announce)
+        return Bus(
+            self.station.station,
+            service,
+            (broker.host, broker.port),
+            clock=self.clock,
+            jitter=self.random,
+            announce=announce,
+            alone=alone,
+        )
 
     def state_dir(self, service: str) -> Path:
         """The folder of a service's own state, created if need be. Raises OSError."""

@@ -26,25 +26,40 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
     lowest = guard.lowest_pct(snapshot.preferences.backup_reserve_pct, settings)
     observer = watch(memory, view, now, settings)
     view = trusted(view, observer, settings)
-    before = memory.but(
-        learned=learn(memory.learned, view, memory, now, dt_s, settings),
-        observer=observer,
-        recharge=recharge.follow(memory, snapshot, view, now, dt_s, settings),
+    # In the order of its fields: names cost as much again, and one is made at every step of a backtest.
+    before = Memory(
+        memory.at,
+        memory.mode,
+        memory.switching,
+        learn(memory.learned, view, memory, now, dt_s, settings),
+        memory.interval,
+        memory.suspension,
+        _ease_until(memory, snapshot, now, settings),
+        memory.charging,
+        memory.low,
+        memory.p1_astray_since_s,
+        memory.contradiction,
+        observer,
+        recharge.follow(memory, snapshot, view, now, dt_s, settings),
+        memory.woken_at,
     )
-    before = _ease(before, snapshot, now, settings)
     phase, proposal, interval = _propose(snapshot, view, before, now, dt_s, lowest, settings)
     proposal = resting.adapted(proposal, snapshot.event, view, before, now, lowest, settings)
     verdict = guard.check(proposal, view, before, now, lowest, settings)
-    after = before.but(
+    after = Memory(
         at=now,
         mode=verdict.mode,
         switching=guard.switched(before.switching, before.mode, verdict.mode, now, settings),
+        learned=before.learned,
         interval=interval,
         suspension=verdict.suspension,
+        ease_until=before.ease_until,
         charging=proposal.mode is Mode.GRID_AND_CHARGE and not proposal.blind,
         low=verdict.low,
         p1_astray_since_s=verdict.p1_astray_since_s,
         contradiction=verdict.contradiction,
+        observer=before.observer,
+        recharge=before.recharge,
         woken_at=now if verdict.reason.code == "waking" and waking.may_begin(before, now) else before.woken_at,
     )
     return Decision(
@@ -77,15 +92,13 @@ def _propose(
     return phase, proposal, interval
 
 
-def _ease(memory: Memory, snapshot: Snapshot, now: datetime, settings: Settings) -> Memory:
-    """Begin, or end, the easing back after an event."""
-    over = memory.interval is not None and (snapshot.event is None or snapshot.event.id != memory.interval.event_id)
-    if over and memory.interval is not None and now >= memory.interval.end:
+def _ease_until(memory: Memory, snapshot: Snapshot, now: datetime, settings: Settings) -> datetime | None:
+    """When the easing back after an event ends, where one begins or goes on."""
+    interval, until = memory.interval, memory.ease_until
+    if interval is not None and now >= interval.end and (snapshot.event is None or snapshot.event.id != interval.event_id):
         # Only an event that ran to its end eases back; whoever cancels or opts out wants the grid now.
-        return replace(memory, ease_until=memory.interval.end + ease_delay(memory.interval.event_id, settings))
-    if memory.ease_until is not None and now >= memory.ease_until + settings.control.recharge_after:
-        return replace(memory, ease_until=None)
-    return memory
+        return interval.end + ease_delay(interval.event_id, settings)
+    return None if until is not None and now >= until + settings.control.recharge_after else until
 
 
 def ease_delay(event_id: str, settings: Settings) -> timedelta:

@@ -1,8 +1,8 @@
 """The guard that every decision passes: the rules of design section 5. Pure. docs/safety.md lists them in this order.
 
 A proposal goes through four gates in turn: what must happen at once whatever was proposed (`rules.emergency`), a pause after
-something of that kind, what forbids the proposal (`rules.objection`), and what asks it to wait (`_patience`). When in doubt, the
-station's safe mode: the load on the grid, and nothing charging where that is possible.
+something of that kind, what forbids the proposal (`rules.objection`), and what asks it, or the safe mode in its place, to wait
+(`_patience`). When in doubt, the station's safe mode: the load on the grid, and nothing charging where that is possible.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from services.controller import contradictions, rules
 from services.controller.model import Contradiction, Memory, Proposal, Settings, Suspension, Switching
 from services.controller.reasons import Reason
 from services.controller.view import View
-from services.core.modes import FEEDS, Feed, Mode
+from services.core.modes import CHARGES, FEEDS, Feed, Mode
 from services.core.positions import Position
 
 LOW_HYSTERESIS_PCT = 2.0
@@ -56,8 +56,11 @@ def check(proposal: Proposal, view: View, memory: Memory, now: datetime, lowest:
         return verdict._replace(mode=board.safe_mode, reason=suspension.why)
     objection = rules.objection(proposal, mode, view, memory, low=low, lowest=lowest, settings=settings)
     if objection is not None:
-        return verdict._replace(mode=board.safe_mode, reason=objection)
-    return _patience(verdict, view, memory, now, settings)
+        verdict = verdict._replace(mode=board.safe_mode, reason=objection)
+    if verdict.mode is memory.mode:
+        return verdict
+    hurried = rules.hurries(view, memory, low=low, lowest=lowest, settings=settings)
+    return _patience(verdict, view, memory, now, settings, hurried=hurried)
 
 
 def _astray_since(view: View, memory: Memory, settings: Settings) -> float | None:
@@ -68,23 +71,26 @@ def _astray_since(view: View, memory: Memory, settings: Settings) -> float | Non
     return view.monotonic_s if memory.p1_astray_since_s is None else min(memory.p1_astray_since_s, view.monotonic_s)
 
 
-def _patience(verdict: Verdict, view: View, memory: Memory, now: datetime, settings: Settings) -> Verdict:
-    """Hold a proposal back until the relays' dwell has passed, or a motor's load has fallen; refuse it above the day's cap."""
+def _patience(verdict: Verdict, view: View, memory: Memory, now: datetime, settings: Settings, *, hurried: bool) -> Verdict:
+    """Hold a verdict back until the relays' dwell has passed, or a motor's load has fallen; refuse it above the day's cap.
+
+    `hurried`: the load may not stay where it is. Then neither dwell nor motor keeps it from the grid.
+    """
     if verdict.mode is memory.mode:
         return verdict
     board, switching, limit_w = settings.board, memory.switching, settings.transfer_limit_w
     moves, leaves = FEEDS[verdict.mode] is not FEEDS[memory.mode], FEEDS[verdict.mode] is not Feed.GRID
     charges = _charge_begins(memory.mode, verdict.mode, settings)
-    # Nothing holds the load on a battery that is at its lowest, or of which nothing is known: safety wins over a relay's or motor's wear.
-    must_return = not leaves and (verdict.low or view.soc_pct is None)
-    if must_return:
+    held = board.safe_mode if hurried or FEEDS[memory.mode] is Feed.GRID else _held(memory.mode, verdict.mode, settings)
+    if hurried and not leaves:
         moves = False
     if moves and not leaves and limit_w is not None and view.load_w is not None and view.load_w > limit_w:
-        return verdict._replace(mode=memory.mode, reason=Reason("over_transfer", (view.load_w, limit_w)))
+        return verdict._replace(mode=held, reason=Reason("over_transfer", (view.load_w, limit_w)))
     # Only leaving the safe state counts against the cap: the way back to it must always be free.
     for away, count in ((moves and leaves, switching.p1_today), (charges, switching.p2_today)):
         if away and count + 2 > settings.switchings_per_day and switching.day == now.astimezone(settings.zone).date():
-            return verdict._replace(mode=board.safe_mode, reason=Reason("switching_cap", (count, settings.switchings_per_day)))
+            capped = verdict._replace(mode=board.safe_mode, reason=Reason("switching_cap", (count, settings.switchings_per_day)))
+            return _patience(capped, view, memory, now, settings, hurried=hurried)
     wait = max(
         _dwell_left(switching.p1_at, now, settings.dwell_s if limit_w is None else max(settings.dwell_s, SELDOM_S))
         if moves
@@ -92,11 +98,14 @@ def _patience(verdict: Verdict, view: View, memory: Memory, now: datetime, setti
         # Stopping a charge is always free: it is the way to the safe state, and no load moves with it.
         _dwell_left(switching.p2_at, now, settings.dwell_s) if charges else timedelta(0),
     )
-    if wait > timedelta(0):
-        on_grid = FEEDS[memory.mode] is Feed.GRID
-        hold = board.safe_mode if on_grid or verdict.low or view.soc_pct is None else memory.mode
-        return verdict._replace(mode=hold, reason=Reason("dwell", (verdict.reason, wait)))
-    return verdict
+    return verdict if wait <= timedelta(0) else verdict._replace(mode=held, reason=Reason("dwell", (verdict.reason, wait)))
+
+
+def _held(mode: Mode, wanted: Mode, settings: Settings) -> Mode:
+    """Where a load that is off the grid in `mode` waits for `wanted`: where it is. A charge that is no longer wanted does not wait."""
+    if wanted in CHARGES or settings.board.transfer is Position.P2:
+        return mode
+    return {Mode.BATTERY_AND_CHARGE: Mode.BATTERY, Mode.CHARGE_ONLY: Mode.ALL_OFF}.get(mode, mode)
 
 
 def _charge_begins(before: Mode, after: Mode, settings: Settings) -> bool:

@@ -27,7 +27,8 @@ def step_s(memory: Memory, now: datetime) -> float:
     """Station seconds since the last decision for which the present readings may stand; 0 after a step back."""
     if memory.at is None:
         return 0.0
-    return min(max(0.0, (now - memory.at).total_seconds()), LONGEST_STEP_S)
+    elapsed_s = (now - memory.at).total_seconds()
+    return elapsed_s if 0.0 <= elapsed_s <= LONGEST_STEP_S else LONGEST_STEP_S if elapsed_s > 0.0 else 0.0
 
 
 def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: float, settings: Settings) -> Learned:
@@ -35,7 +36,8 @@ def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: flo
     load_w, now_w = learned.load_w, learned.load_now_w
     # A load that is switched off says nothing of what it would draw.
     if view.load_w is not None and FEEDS[memory.mode] is not Feed.NOTHING:
-        load_w = view.load_w if load_w is None else load_w + (view.load_w - load_w) * min(1.0, dt_s / LOAD_TIME_CONSTANT_S)
+        # A step is never longer than LONGEST_STEP_S.
+        load_w = view.load_w if load_w is None else load_w + (view.load_w - load_w) * (dt_s / LOAD_TIME_CONSTANT_S)
         now_w = view.load_w if now_w is None else now_w + (view.load_w - now_w) * min(1.0, dt_s / LOAD_NOW_TIME_CONSTANT_S)
     charge_w = learned.charge_w
     charging = memory.mode is Mode.GRID_AND_CHARGE and view.p2_on is True
@@ -53,16 +55,7 @@ def learn(learned: Learned, view: View, memory: Memory, now: datetime, dt_s: flo
                 profile = (*profile[:hour], smoothed, *profile[hour + 1 :])
             hour, hour_wh = local_hour, 0.0
         hour_wh += view.p4_w * dt_s / 3600.0
-    return Learned(
-        load_w=load_w,
-        load_now_w=now_w,
-        charge_w=charge_w,
-        pv_by_hour_wh=profile,
-        pv_hour=hour,
-        pv_hour_wh=hour_wh,
-        pv_spread_wh=spread,
-        curve=curve,
-    )
+    return Learned(load_w, now_w, charge_w, profile, hour, hour_wh, spread, curve)
 
 
 def watch(memory: Memory, view: View, now: datetime, settings: Settings) -> Observer:

@@ -24,7 +24,9 @@ FIRST_LOOK_S = 7.0
 GONE_S = 15.0
 """When one has been heard and falls silent for so long, it is gone. The relay bridge holds its last wish for twice as long."""
 STANDBY = "controller-standby"
-"""A name of its own on the bus: under the same one the two would push each other off the broker."""
+"""A name of its own on the bus, which all share that stand by: under the same one they would push each other off the broker."""
+TURN_S = 3.0
+"""Several that stand by find the one in charge gone at the same moment: each lets a random part of so long pass, and looks again."""
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,9 @@ class Watch:
         """Take a service's status."""
         if received.params["service"] == "controller":
             self.claimed = received.message.state == "online"
+            if self.claimed and not received.retained:
+                # One that has just come, or taken over, is heard before it has decided anything.
+                self.heard_at, self.name = received.received_at, self.name or "that has just started"
 
     def event(self, received: Received[EventMessage]) -> None:
         """Take an event, to go on with it should we take over."""
@@ -90,6 +95,10 @@ class Watch:
     def event_gone(self, params: Mapping[str, str]) -> None:
         """An event was archived."""
         self.events.pop(params["event_id"], None)
+
+    def silent_s(self, now_s: float) -> float:
+        """For how long none has been heard, once one was."""
+        return now_s - self.heard_at if self.heard_at is not None else 0.0
 
     def alone(self, now_s: float, since_s: float) -> bool:
         """Whether nobody else is in charge, for somebody who has listened since `since_s`."""
@@ -145,13 +154,30 @@ async def wait_turn(context: Context, instance: str) -> Book:
     if watch.heard_at is None:
         return Book(events=watch.events)
     log.warning("another controller (%s) is in charge: standing by", watch.name)
-    async with context.bus(STANDBY) as bus:
-        _listen(bus, watch)
-        bus.health(f"another controller ({watch.name}) is in charge; this one ({instance}) stands by")
-        while not (bus.connected and watch.alone(clock.monotonic(), clock.monotonic())):
-            await clock.sleep(0.1)
-            if not bus.connected:
-                # Deaf is not alone: silence counts anew from when it hears again.
-                watch.heard_at = clock.monotonic()
+    await _stand_by(context, instance, watch)
     log.warning("the controller %s is gone: taking over", watch.name)
     return Book(events=watch.events)
+
+
+async def _stand_by(context: Context, instance: str, watch: Watch) -> None:
+    """Return once the controllers that were heard have been silent for long enough."""
+    clock, leaving = context.clock, False
+
+    def say_again(received: Received[ServiceStatus]) -> None:
+        # Another one that stood by has left: its farewell would stand for all of that name.
+        if received.params["service"] == STANDBY and received.message.state == "offline" and not leaving:
+            bus.announce()
+
+    async with context.bus(STANDBY, alone=False) as bus:
+        _listen(bus, watch)
+        bus.subscribe(contract.SERVICE_STATUS, say_again)
+        patience_s = GONE_S + context.random.uniform(0.0, TURN_S)
+        try:
+            while not bus.connected or watch.silent_s(clock.monotonic()) < patience_s:
+                bus.health(f"another controller ({watch.name}) is in charge; this one ({instance}) stands by")
+                await clock.sleep(0.1)
+                if not bus.connected:
+                    # Deaf is not alone: silence counts anew from when it hears again.
+                    watch.heard_at = clock.monotonic()
+        finally:
+            leaving = True

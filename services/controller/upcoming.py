@@ -37,9 +37,12 @@ def propose(event: Event, snapshot: Snapshot, view: View, memory: Memory, now: d
     left = event.start - now
     if view.soc_pct is None:
         return Proposal(SAFE_MODE, Reason("soc_unknown"), next_change=event.start)
-    room_wh = sun(snapshot, memory, now, event.start, settings).low_wh * settings.battery.charge_efficiency
-    target_pct = max(lowest_pct, 100.0 - 100.0 * room_wh / settings.battery.capacity_wh)
-    if view.soc_pct >= target_pct - (0.0 if memory.charging else RECHARGE_BELOW_PCT):
+    slack_pct = 0.0 if memory.charging else RECHARGE_BELOW_PCT
+    target_pct = 100.0
+    if view.soc_pct < target_pct - slack_pct:
+        room_wh = sun(snapshot, memory, now, event.start, settings).low_wh * settings.battery.charge_efficiency
+        target_pct = max(lowest_pct, 100.0 - 100.0 * room_wh / settings.battery.capacity_wh)
+    if view.soc_pct >= target_pct - slack_pct:
         return Proposal(SAFE_MODE, Reason("full_for_event", (event.id, view.soc_pct, left)), next_change=event.start)
     needed_s = _needed_s(view.soc_pct, target_pct, memory, settings)
     blocked = _blocked(event, snapshot, settings)

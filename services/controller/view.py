@@ -1,13 +1,14 @@
 """The snapshot with freshness resolved: from here on a value is either fresh or unknown."""
 
+from dataclasses import replace
 from math import isfinite
-from typing import NamedTuple
 
 from services.controller.model import Settings, Snapshot
-from services.core.modes import Mode, Relays
+from services.core.modes import Mode
 from services.core.observer import Observer, cautious_pct
 from services.core.positions import Position
 from services.core.readings import Observed, PowerReading, RelayState
+from services.core.record import record
 
 CARRYING_W = 5.0
 """Above this a position carries load; below it is noise of the meter."""
@@ -15,7 +16,8 @@ DARK_V = 50.0
 """Below this a grid-side reading shows no grid (both 120 V and 230 V systems)."""
 
 
-class View(NamedTuple):
+@record(frozen=True, slots=True)
+class View:
     """What is known for certain now. None is unknown."""
 
     monotonic_s: float
@@ -78,26 +80,27 @@ def resolve(snapshot: Snapshot, settings: Settings) -> View:
     p1_on = p1_relay.on if p1_relay else None
     p2_on = p2_relay.on if p2_relay else None
     p3_on = p3_relay.on if p3_relay else None
+    # In the order of their fields: names cost as much again.
     return View(
-        monotonic_s=snapshot.monotonic_s,
-        p1_w=p1_w,
-        p2_w=p2_w,
-        p3_w=p3_w,
-        p4_w=p4_w,
-        load_w=None if p1_w is None or p3_w is None else p1_w + p3_w,
-        import_w=None if p1_w is None or p2_w is None else p1_w + p2_w,
-        soc_pct=soc_pct,
-        p3_alive=alive,
-        output_on=output_on,
-        p1_on=p1_on,
-        p2_on=p2_on,
-        p3_on=p3_on,
-        transfer_on=transfer.on if transfer else None,
-        timer_fired=transfer is not None and transfer.timer_fired,
-        deadman_proved=transfer.deadman_proved if transfer else None,
-        mode_confirmed=board.mode_of(Relays(p1_on, p2_on, p3_on)),
-        grid_dark=p1_dark and p2_dark,
-        silent=snapshot.silent,
+        snapshot.monotonic_s,
+        p1_w,
+        p2_w,
+        p3_w,
+        p4_w,
+        None if p1_w is None or p3_w is None else p1_w + p3_w,
+        None if p1_w is None or p2_w is None else p1_w + p2_w,
+        soc_pct,
+        alive,
+        output_on,
+        p1_on,
+        p2_on,
+        p3_on,
+        transfer.on if transfer else None,
+        transfer is not None and transfer.timer_fired,
+        transfer.deadman_proved if transfer else None,
+        board.mode_at(p1_on, p2_on, p3_on),
+        p1_dark and p2_dark,
+        snapshot.silent,
     )
 
 
@@ -107,16 +110,16 @@ def trusted(view: View, observer: Observer, settings: Settings) -> View:
         return view
     low_pct = cautious_pct(observer, settings.battery)
     if view.soc_pct is None or low_pct is None:
-        return view._replace(soc_pct=low_pct if view.soc_pct is None else view.soc_pct)
-    return view._replace(soc_pct=min(view.soc_pct, low_pct), doubted_pct=view.soc_pct)
+        return replace(view, soc_pct=low_pct if view.soc_pct is None else view.soc_pct)
+    return replace(view, soc_pct=min(view.soc_pct, low_pct), doubted_pct=view.soc_pct)
 
 
 def _power(observed: Observed[PowerReading] | None, limit_s: float) -> tuple[float | None, bool]:
     """Power in watts, and whether the position is dark: silent, or without voltage."""
-    reading = observed.within(limit_s) if observed is not None else None
-    if reading is None:
+    if observed is None or (reading := observed.within(limit_s)) is None:
         return None, True
-    return _sane(reading.power_w), reading.voltage_v is not None and reading.voltage_v < DARK_V
+    power_w, voltage_v = reading.power_w, reading.voltage_v
+    return power_w if power_w is not None and isfinite(power_w) else None, voltage_v is not None and voltage_v < DARK_V
 
 
 def _output(snapshot: Snapshot, p3_relay: RelayState | None, settings: Settings) -> tuple[bool | None, bool | None]:

@@ -11,6 +11,7 @@ from functools import cache
 from types import MappingProxyType
 
 from services.core.positions import Position
+from services.core.record import record
 
 
 class Mode(IntEnum):
@@ -57,7 +58,7 @@ CHARGES = frozenset({Mode.GRID_AND_CHARGE, Mode.BATTERY_AND_CHARGE, Mode.CHARGE_
 """Modes in which the grid charges the battery."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Relays:
     """The wanted or reported state of the three switchable positions. None is unknown."""
 
@@ -157,12 +158,16 @@ class Switchboard:
         return self.safe_mode if mode is Mode.GRID else mode
 
     def mode_of(self, states: Relays) -> Mode | None:
-        """The mode that these relay states make; None while one of them is unknown, or when none fits.
+        """The mode that these relay states make; see `mode_at`."""
+        return self.mode_at(states.p1, states.p2, states.p3)
+
+    def mode_at(self, p1: bool | None, p2: bool | None, p3: bool | None) -> Mode | None:
+        """The mode that these states of the relays make; None while one of them is unknown, or when none fits.
 
         Without an actuator at P3 the inverter's output counts as always on, or as following P1 where P3 moves the load.
         """
-        p1 = None if self.hardware.p1_inside else states.p1
-        return self.known.get((p1, states.p2, states.p3 if self.hardware.p3_actuator else None))
+        hardware = self.hardware
+        return self.known.get((None if hardware.p1_inside else p1, p2, p3 if hardware.p3_actuator else None))
 
 
 @cache

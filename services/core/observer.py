@@ -6,12 +6,13 @@ load; and where it reports its state of charge itself. Between corrections the u
 Pure: a frozen state in, a frozen state out.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from statistics import NormalDist
 from typing import NamedTuple
 
 from services.core.battery import Battery
 from services.core.observer_fit import Fit, Tally, certain, correct, deviation_wh
+from services.core.record import record
 
 _NORMAL = NormalDist()
 LEAST_PCT = 0.2
@@ -71,7 +72,7 @@ class Seen(NamedTuple):
     float_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Observer:
     """The observer's state."""
 
@@ -204,6 +205,8 @@ def _integrated(state: Observer, inputs: Inputs, dt_s: float, battery: Battery) 
 
 
 def _bounded(stored_wh: float, battery: Battery) -> float:
+    if 0.0 <= stored_wh <= battery.capacity_wh:
+        return stored_wh
     return min(1.5 * battery.capacity_wh, max(-0.5 * battery.capacity_wh, stored_wh))
 
 

@@ -37,6 +37,9 @@ class Expected(NamedTuple):
     """What may be relied upon: in learnt hours the mean less the spread."""
 
 
+NO_SUN = Expected(0.0, 0.0)
+
+
 class BadForecast(ValueError):
     """A forecast that cannot be used; says where, what, and what would be right."""
 
@@ -57,23 +60,43 @@ def expected(
     zone: ZoneInfo,
 ) -> Expected:
     """What the panel should give between `now` and `until` (at most two days): the forecast's hours, and the profile for the others."""
+    if not forecast and not any(profile_wh):
+        return NO_SUN
     at_s = now.timestamp()
     end_s = min(until.timestamp(), at_s + LONGEST_S)
+    if at_s >= end_s:
+        return NO_SUN
     offset = now.astimezone(zone).utcoffset()
     shift_s = offset.total_seconds() if offset is not None else 0.0
-    wh = low = 0.0
-    while at_s < end_s:
-        hour = int(at_s // 3600)
-        next_s = min((hour + 1) * 3600.0, end_s)
-        share = (next_s - at_s) / 3600.0
-        told = forecast.get(hour) if forecast else None
-        if told is None:
-            local = int((at_s + shift_s) // 3600) % 24
-            told = PvHour(profile_wh[local], max(0.0, profile_wh[local] - spread_wh[local]))
-        wh += told.wh * share
-        low += told.low_wh * share
-        at_s = next_s
+    hour, last, shift_h = int(at_s // 3600), int(end_s // 3600), int(shift_s // 3600)
+    wh, low = _hour_wh(profile_wh, spread_wh, forecast, hour, int((at_s + shift_s) // 3600))
+    share = (min((hour + 1) * 3600.0, end_s) - at_s) / 3600.0
+    wh, low = wh * share, low * share
+    for whole in range(hour + 1, last):
+        # As in `_hour_wh`, which would cost as much again: every step of a backtest looks hours ahead.
+        told = forecast.get(whole) if forecast else None
+        if told is not None:
+            wh += told.wh
+            low += told.low_wh
+        else:
+            local = (whole + shift_h) % 24
+            wh += profile_wh[local]
+            if profile_wh[local] > spread_wh[local]:
+                low += profile_wh[local] - spread_wh[local]
+    if last > hour and end_s > last * 3600.0:
+        share = (end_s - last * 3600.0) / 3600.0
+        last_wh, last_low = _hour_wh(profile_wh, spread_wh, forecast, last, last + shift_h)
+        wh, low = wh + last_wh * share, low + last_low * share
     return Expected(wh, low)
+
+
+def _hour_wh(
+    profile_wh: tuple[float, ...], spread_wh: tuple[float, ...], forecast: Forecast | None, hour: int, local: int
+) -> tuple[float, float]:
+    """The energy of one hour, and what of it may be relied upon."""
+    if forecast and (told := forecast.get(hour)) is not None:
+        return told
+    return profile_wh[local % 24], max(0.0, profile_wh[local % 24] - spread_wh[local % 24])
 
 
 def parse(text: str) -> dict[int, PvHour]:

@@ -1,12 +1,13 @@
 """Freshness as part of the type: a reading is a value with its age, and past its limit it is unknown."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from services.core.record import record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Observed(Generic[T]):
     """A value and how long ago it was received, in real (never scaled) seconds."""
 
@@ -18,7 +19,7 @@ class Observed(Generic[T]):
         return self.value if 0.0 <= self.age_s <= limit_s else None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PowerReading:
     """One position's electrical reading. None is unknown, never zero."""
 
@@ -28,7 +29,7 @@ class PowerReading:
     """The device's own running counter; it may reset."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BatteryReading:
     """What the power station says of itself. None is unknown (no such register, or not read)."""
 
@@ -41,7 +42,7 @@ class BatteryReading:
     eco_mode: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RelayState:
     """A relay as its device reports it, after read-back."""
 

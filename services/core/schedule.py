@@ -1,6 +1,7 @@
 """Daily schedules in local time, right over midnight and daylight saving."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -9,12 +10,17 @@ def next_local(after: datetime, at: time, zone: ZoneInfo) -> datetime:
 
     A time that daylight saving skips moves forward by the gap; of one that occurs twice, the first counts.
     """
-    day = after.astimezone(zone).date()
-    for days in (0, 1, 2):
-        instant = datetime.combine(day + timedelta(days=days), at, tzinfo=zone).astimezone(UTC)
+    for instant in _instants(after.toordinal(), at, zone):
         if instant > after:
             return instant
     raise AssertionError("the day after tomorrow is never past")
+
+
+@lru_cache(maxsize=64)
+def _instants(ordinal: int, at: time, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """When the clock of `zone` shows `at` on the days around that of `ordinal`, wherever on Earth that day was counted."""
+    days = (date.fromordinal(ordinal + days) for days in range(-2, 5))
+    return tuple(datetime.combine(day, at, tzinfo=zone).astimezone(UTC) for day in days)
 
 
 def within(local: time, begin: time, end: time) -> bool:

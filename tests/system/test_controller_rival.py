@@ -71,6 +71,35 @@ async def test_the_second_stands_by_says_so_and_takes_over_the_event_when_the_fi
 
 
 @MOSQUITTO
+async def test_of_two_that_stand_by_neither_pushes_the_other_off_and_one_takes_over(broker, plain, tmp_path):
+    file = station_at(tmp_path, broker.port)
+
+    def standing():
+        return plain.on("sps/demo/service/controller-standby/status")
+
+    def says(pid):
+        return any(str(pid) in heard.json["detail"] for heard in standing() if heard.payload)
+
+    async with played(plain) as house:
+        with process(file, tmp_path / "a") as first:
+            one = await in_charge(house)
+            with process(file, tmp_path / "b") as second, process(file, tmp_path / "c") as third:
+                await wait_for(lambda: says(second.pid) and says(third.pid), 40, what="both to stand by")
+                told, spoken = len(standing()), len(house.said())
+                await wait_for(lambda: len(house.said()) > spoken + 1, 30, what="the one in charge to go on speaking")
+                assert len(standing()) == told, "one that is pushed off the broker would say so again and again"
+                os.kill(first.pid, signal.SIGKILL)
+                two = await in_charge(house, not_=one)
+                rest = third if str(second.pid) in two else second
+                await wait_for(
+                    lambda: f"({two})" in status(plain, "controller-standby")["detail"], 30, what="the other to stand by for the new one"
+                )
+                assert str(rest.pid) in status(plain, "controller-standby")["detail"]
+                assert status(plain, "controller-standby")["state"] == "online", "the farewell of the one that left is not the other's"
+                assert {said["instance"] for said in house.said()} == {one, two}, "only one of them has ever been in charge"
+
+
+@MOSQUITTO
 async def test_a_controller_that_is_started_again_at_once_is_nobodys_rival(broker, plain, tmp_path):
     file = station_at(tmp_path, broker.port)
     async with played(plain) as house:

@@ -36,7 +36,10 @@ def on_free_ports(name, broker, **changes):
     # At 82 % the daily cycle rests at any time of the day.
     station = parse_station(text + "\nlimits: {dwell_s: 0}\nnormal: {discharge_to_pct: 84, charge_to_pct: 86}\n")
     battery = station.battery.model_copy(update={"poll_s": 0.3, **changes})
-    return station.model_copy(update={"broker": station.broker.model_copy(update={"port": broker.port}), "battery": battery})
+    # The trace is played at the time of day it is: a load so small is held for an hour at any of them.
+    simulation = station.simulation.model_copy(update={"load_scale": 0.05})
+    broker_section = station.broker.model_copy(update={"port": broker.port})
+    return station.model_copy(update={"broker": broker_section, "battery": battery, "simulation": simulation})
 
 
 class Running:

@@ -79,7 +79,7 @@ def test_an_event_runs_on_the_estimate_alone():
 
 
 def test_the_lower_bound_decides_when_the_battery_counts_as_empty():
-    sure, unsure = observed(30.0, deviation_pct=1.0), observed(30.0, deviation_pct=7.0)
+    sure, unsure = observed(70.0, deviation_pct=1.0), observed(30.0, deviation_pct=7.0)
     assert decided(unlinked(event=an_event()), sure).mode is Mode.BATTERY
     decision = decided(unlinked(event=an_event(), p1_on=False), unsure, mode=Mode.BATTERY)
     assert (decision.mode, decision.reason.code) == (SAFE_MODE, "lowest_reached")

@@ -184,10 +184,3 @@ def test_whatever_the_readings_do_there_is_a_decision_with_a_reason(goal, cycles
         assert decision.goal_w is None or math.isfinite(decision.goal_w)
         if soc_pct is not None and not math.isnan(soc_pct) and soc_pct <= 20.0 and age_s == 0.0:
             assert decision.mode is SAFE_MODE
-
-
-def test_a_changed_memory_is_what_replace_would_make_of_it():
-    memory = decide(snapshot(event=an_event()), Memory(), SETTINGS, NOW).memory
-    assert memory.but(low=True, mode=Mode.BATTERY) == replace(memory, low=True, mode=Mode.BATTERY)
-    with pytest.raises(TypeError, match="no such field"):
-        memory.but(lower=True)

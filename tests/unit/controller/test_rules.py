@@ -88,6 +88,98 @@ def test_where_nothing_objects_the_proposal_passes():
     assert outcome(Mode.GRID_AND_CHARGE, snapshot()) == (Mode.GRID_AND_CHARGE, "manual")
 
 
+# What a person may ask for, and the circuit.
+
+SMALL_CIRCUIT = replace(SETTINGS, circuit_limit_w=600.0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "settings", "code"),
+    [
+        (Mode.BATTERY_AND_CHARGE, {}, SMALL_CIRCUIT, "over_circuit"),
+        (Mode.BATTERY_AND_CHARGE, {"load_w": 800.0}, SETTINGS, "over_circuit"),
+        (Mode.BATTERY_AND_CHARGE, {"p2": None}, SETTINGS, "load_unknown"),
+        (Mode.BATTERY_AND_CHARGE, {"p2_relay": None}, SETTINGS, "p2_unknown"),
+        (Mode.CHARGE_ONLY, {"p3_relay": fresh(RelayState(True))}, replace(P3_RELAY, circuit_limit_w=600.0), "over_circuit"),
+        (Mode.CHARGE_ONLY, {"p3_relay": fresh(RelayState(True)), "p2": None}, P3_RELAY, "load_unknown"),
+    ],
+)
+def test_a_manual_mode_that_opens_p1_and_charges_passes_the_circuits_rules_too(mode, changes, settings, code):
+    manual = ManualMode(mode, NOW + timedelta(hours=1))
+    decision = decide(snapshot(override=manual, **changes), Memory(at=JUST), settings, NOW)
+    assert (decision.mode, decision.reason.code) == (Mode.GRID, code)
+    free = {"p3_relay": changes["p3_relay"]} if "p3_relay" in changes else {}
+    kind = P3_RELAY if free else SETTINGS
+    assert decide(snapshot(override=manual, **free), Memory(at=JUST), kind, NOW).mode is mode, "where nothing stands in its way"
+
+
+def test_a_load_that_comes_back_with_a_charge_counts_on_the_circuit():
+    """As P1 is open it carries nothing now, and will in a moment."""
+    for load_w, code in ((300.0, "manual"), (800.0, "over_circuit")):
+        assert outcome(Mode.GRID_AND_CHARGE, snapshot(p1_on=False, load_w=load_w), ON_BATTERY)[1] == code
+
+
+def test_a_stuck_load_is_not_charged_for_where_the_circuit_cannot_bear_it():
+    stuck = Memory(at=JUST, p1_astray_since_s=900.0)
+    assert outcome(Mode.GRID, snapshot(p1_on=False), stuck) == (Mode.GRID_AND_CHARGE, "p1_stuck_open")
+    assert outcome(Mode.GRID, snapshot(p1_on=False), stuck, SMALL_CIRCUIT) == (Mode.GRID, "p1_stuck_open")
+
+
+# Objections that are no emergency wait for the dwell.
+
+JUST_OPENED = replace(ON_BATTERY, switching=Switching(p1_at=NOW - timedelta(seconds=60)))
+LONG_OPEN = replace(ON_BATTERY, switching=Switching(p1_at=NOW - timedelta(seconds=400)))
+
+
+@pytest.mark.parametrize("impossible", [Mode.ALL_OFF, Mode.CHARGE_ONLY])
+def test_an_impossible_manual_mode_gives_the_load_back_only_after_the_dwell(impossible):
+    manual = ManualMode(impossible, NOW + timedelta(hours=1))
+    snap = snapshot(p1_on=False, override=manual)
+    held = decide(snap, JUST_OPENED, SETTINGS, NOW)
+    assert (held.mode, held.reason.code) == (Mode.BATTERY, "dwell")
+    assert f"mode {int(impossible)} is not possible" in held.reason.text(SETTINGS.zone)
+    over = decide(snap, LONG_OPEN, SETTINGS, NOW)
+    assert (over.mode, over.reason.code) == (Mode.GRID, "mode_impossible")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"soc_pct": 20.0}, "mode_impossible"), ({"soc_pct": None}, "mode_impossible"), ({"p1_relay": None}, "mode_impossible")],
+)
+@pytest.mark.parametrize("proposal", [Mode.ALL_OFF, Mode.GRID])
+def test_nothing_waits_on_a_battery_that_may_not_go_on_or_for_a_relay_that_is_silent(proposal, changes, code):
+    verdict = proposed(proposal, snapshot(p1_on=False, **changes), JUST_OPENED)
+    assert verdict.mode is Mode.GRID
+    assert verdict.reason.code == (code if proposal is Mode.ALL_OFF else "manual")
+
+
+def test_a_p3_relay_that_is_not_proved_closed_does_not_wait_for_the_dwell():
+    snap = snapshot(p1_on=False, p3_relay=fresh(RelayState(False)))
+    assert outcome(Mode.GRID, snap, JUST_OPENED, P3_RELAY)[0] is Mode.GRID
+    closed = snapshot(p1_on=False, p3_relay=fresh(RelayState(True)))
+    assert outcome(Mode.GRID, closed, JUST_OPENED, P3_RELAY) == (Mode.BATTERY, "dwell")
+
+
+def test_a_charge_that_may_not_go_on_ends_at_once_and_the_load_waits_for_its_dwell():
+    both = replace(JUST_OPENED, mode=Mode.BATTERY_AND_CHARGE)
+    charging = {"p1_on": False, "p2_on": True, "charge_w": 700.0}
+    assert outcome(Mode.BATTERY_AND_CHARGE, snapshot(**charging), both)[0] is Mode.BATTERY_AND_CHARGE
+    assert outcome(Mode.BATTERY_AND_CHARGE, snapshot(**charging, p2_relay=None), both) == (Mode.BATTERY, "dwell")
+    assert outcome(Mode.BATTERY_AND_CHARGE, snapshot(**charging), both, SMALL_CIRCUIT) == (Mode.BATTERY, "dwell")
+    only = replace(JUST_OPENED, mode=Mode.CHARGE_ONLY)
+    off = snapshot(load_w=0.0, **charging, p3_relay=fresh(RelayState(False)))
+    assert outcome(Mode.CHARGE_ONLY, off, only, replace(P3_RELAY, circuit_limit_w=600.0)) == (Mode.ALL_OFF, "dwell")
+
+
+def test_the_days_cap_on_charges_gives_the_load_back_only_after_the_dwell():
+    worn = Switching(p1_at=NOW - timedelta(seconds=60), day=NOW.date(), p2_today=99)
+    both = snapshot(p1_on=False)
+    held = outcome(Mode.BATTERY_AND_CHARGE, both, replace(ON_BATTERY, switching=worn))
+    assert held == (Mode.BATTERY, "dwell")
+    later = replace(worn, p1_at=NOW - timedelta(seconds=400))
+    assert outcome(Mode.BATTERY_AND_CHARGE, both, replace(ON_BATTERY, switching=later)) == (Mode.GRID, "switching_cap")
+
+
 # Motor loads.
 
 CAREFUL = replace(SETTINGS, transfer_limit_w=150.0)
@@ -240,6 +332,12 @@ def test_with_inverter_priority_p3_closes_for_the_event_though_it_is_open_before
     assert outcome(Mode.BATTERY, first(p3_relay=None), settings=INVERTER) == (Mode.GRID, "p3_unknown")
     unproved = first(p3_relay=fresh(RelayState(False, deadman_proved=False)))
     assert outcome(Mode.BATTERY, unproved, settings=replace(INVERTER, deadman_proof=True)) == (Mode.GRID, "p3_deadman_unproved")
+
+
+def test_with_inverter_priority_a_load_that_was_off_is_seen_on_the_grid_before_the_battery_takes_it():
+    off = Memory(mode=Mode.ALL_OFF, at=JUST)
+    dark = first(load_w=0.0)
+    assert outcome(Mode.BATTERY, dark, off, INVERTER) == (Mode.GRID, "p3_not_closed")
 
 
 def test_with_inverter_priority_a_p3_that_opens_or_will_not_open_is_noticed():

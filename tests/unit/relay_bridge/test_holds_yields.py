@@ -26,6 +26,17 @@ def test_what_nobody_asked_for_is_left_as_it_is() -> None:
         assert holds.fault(memory, LOAD) is None
 
 
+def test_a_timer_that_its_person_started_is_left_to_run() -> None:
+    memory = holds.polled(Memory(), LOAD, Status(on=True, timer_s=600.0), 0, 0)
+    assert holds.decide(memory, LOAD, 1) is None
+    assert holds.decide(memory, Rules(safe=True), 1) is not None, "of any other relay it would be ended"
+
+
+def test_any_other_relay_is_always_ours_to_release() -> None:
+    assert holds.ours_to_release(Memory(), Rules(safe=True))
+    assert not holds.ours_to_release(Memory(), LOAD)
+
+
 def test_a_wish_that_nobody_renews_ends_with_the_power_back() -> None:
     memory = wished(Memory(), on=False, at=0)
     assert holds.decide(memory, LOAD, 31) == Order(True, None, None, "no renewal for 30 s")

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from services.cli.discovery import ble, kasa, mdns
 from services.cli.discovery.ask import ask_choices
-from services.cli.discovery.draft import FILL_IN, Choices, Placed, draft, is_complete
+from services.cli.discovery.draft import Choices, Placed, draft, is_complete
 from services.cli.discovery.found import Finding, Kind, Outcome, fold
 from services.cli.discovery.zone import machine_timezone
 from services.cli.main import app
-from services.core.config.load import ConfigError, parse_station
+from services.core.config.load import FILL_IN, ConfigError, parse_station
 from services.core.modes import AtsPriority
 
 PLUS = mdns.relay(

@@ -32,6 +32,16 @@ def check_config(
     typer.echo(f"{file} is right: station '{station.station}', {station.timezone}, clock {station.clock}")
     _tell_modes(station.hardware)
     _tell_positions(station)
+    _tell_programme(station)
+
+
+def _tell_programme(station: "Station") -> None:
+    enrolment = station.programme
+    if enrolment.rules is not None:
+        pledge = "" if enrolment.pledge_w is None else f", {enrolment.pledge_w:g} W pledged"
+        typer.echo(f"  events are settled by '{enrolment.name}': {enrolment.rules.title}{pledge}")
+        if enrolment.rules.recall:
+            typer.echo(f"  [recall] of its rules stand from memory, verify them: {', '.join(enrolment.rules.recall)}")
 
 
 def _tell_modes(hardware: "Hardware") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, WRONG_USAGE, CommandFailed, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station, recorder_headers
 from services.core.events import OPEN_STATUSES, BadValue, EventStatus, check_id, parse_start
 from services.core.goals import Method
 
@@ -115,7 +115,7 @@ def list_events(
     api = station.recorder.api
     where = f"{api.host}:{api.port}"
     try:
-        answer = requests.get(f"http://{where}/api/events", timeout=10)
+        answer = requests.get(f"http://{where}/api/events", headers=recorder_headers(), timeout=10)
         answer.raise_for_status()
         events = TypeAdapter(list[EventMessage]).validate_json(answer.content)
     except requests.ConnectionError:

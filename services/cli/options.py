@@ -18,6 +18,15 @@ DEFAULT_CONFIG = Path("config/station.yaml")
 DEFAULT_VAR = Path("var")
 
 
+def recorder_headers() -> dict[str, str]:
+    """What a question to the recorder carries: its token, if there is one in the state folder (SPS_VAR, or `var`)."""
+    import os
+
+    from services.bus.recorder_token import headers
+
+    return headers(Path(os.environ.get("SPS_VAR", DEFAULT_VAR)))
+
+
 def load_station(path: Path) -> "Station":
     """The checked station in `path`; ends the command with code 2 and every problem found when there is none."""
     from services.bus.runtime import load_station as load

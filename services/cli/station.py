@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station, recorder_headers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,7 +93,7 @@ def _ask(base: str, days: int) -> Any:
             fail("the recorder has no readings yet; let the station run for a week or more")
         query = {"names": "p2_w,p3_w,p4_w,soc_pct", "step_s": str(STEP_S), "end": until}
         query["start"] = (datetime.fromisoformat(until) - timedelta(days=days)).isoformat()
-        answer = requests.get(f"{base}/api/series", params=query, timeout=TIMEOUT_S)
+        answer = requests.get(f"{base}/api/series", params=query, headers=recorder_headers(), timeout=TIMEOUT_S)
         body = answer.json()
     except requests.ConnectionError:
         fail(f"the recorder does not answer at {base}; start the station with `sps run`, or name its file with --config")

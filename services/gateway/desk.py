@@ -1,7 +1,9 @@
 """All that the routes need of the running gateway."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from services.bus import recorder_token
 from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.core.config.policy import PreferencesSection
@@ -22,12 +24,14 @@ class Desk:
     bus: Bus
     preferences: PreferencesSection
     heard: Heard = field(default_factory=Heard)
+    var: Path = Path("var")
+    """The root of all state, where the recorder's token lies."""
 
     def __post_init__(self) -> None:
         self.heard.listen(self.bus)
         self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.preferences.preferences())
         api = self.station.recorder.api
-        self.recorder = RecorderLink(f"http://{api.host}:{api.port}")
+        self.recorder = RecorderLink(f"http://{api.host}:{api.port}", lambda: recorder_token.headers(self.var))
 
     def moment(self) -> view.Moment:
         """Now, as the view needs it."""

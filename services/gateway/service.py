@@ -21,7 +21,7 @@ async def run(context: Context) -> None:
     """Run until cancelled. Raises OSError when the page cannot be served where the station file says."""
     async with context.bus("gateway") as bus:
         chosen = _preferences(context.state_dir("gateway") / "preferences.json", context.station.preferences, bus)
-        desk = Desk(context.station, context.clock, bus, chosen)
+        desk = Desk(context.station, context.clock, bus, chosen, var=context.var)
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk), name="gateway: preferences")

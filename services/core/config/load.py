@@ -1,14 +1,18 @@
 """From the text of a station file to a checked `Station`, with errors a person can act on."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from services.core.config.base import Section
 from services.core.config.hardware import Layout, TransferSwitch, hardware_of
 from services.core.config.station import Station
 from services.core.modes import Hardware
 from services.core.problems import FieldProblem, field_problems
+
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class ConfigError(ValueError):
 
 def parse_station(text: str) -> Station:
     """The station that `text` (YAML) describes. Raises ConfigError naming line, field, value and remedy."""
+    return parse_file(text, Station, "config/station.yaml")
+
+
+def parse_file(text: str, model: type[S], like: str) -> S:
+    """What `text` (YAML) describes, checked against `model`; `like` names a file to take after. Raises ConfigError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -43,9 +52,9 @@ def parse_station(text: str) -> Station:
         line = mark.line + 1 if mark else None
         raise ConfigError([Problem(line, "the file", "", f"is not YAML: {getattr(error, 'problem', None) or error}")]) from None
     if not isinstance(data, dict):
-        raise ConfigError([Problem(None, "the file", "", "must hold 'name: value' lines, as config/station.yaml does")])
+        raise ConfigError([Problem(None, "the file", "", f"must hold 'name: value' lines, as {like} does")])
     try:
-        return Station.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         problems = [_located(node, problem) for problem in field_problems(error)]
         raise ConfigError(problems) from None

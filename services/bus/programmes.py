@@ -1,5 +1,6 @@
 """Finds and reads programme files: a person's own beside the station file, then the shipped ones."""
 
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def enrolled(station: Station, config_folder: Path | None = None) -> Station:
 
 
 def _read(path: Path, name: str) -> Programme:
+    try:
+        known = path.stat()
+    except OSError as error:
+        raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error}")]) from None
+    return _parsed(path, name, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, name: str, _changed_ns: int, _size: int) -> Programme:
     try:
         programme = parse_file(path.read_text(encoding="utf-8"), Programme, "services/core/programmes/coned-csrp.yaml")
     except ConfigError as error:

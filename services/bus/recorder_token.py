@@ -1,5 +1,6 @@
 """The token of the recorder's query API: made by the recorder, read by whoever asks it from the same state folder."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -11,14 +12,20 @@ def make_token(var: Path) -> str:
     """The token under `var`, made at the first call and readable by this user alone. Raises OSError."""
     path = var / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if token := path.read_text(encoding="ascii").strip():
+            return token
+    # Whole or not at all: on a full disk an empty token would be left, and taken for one for ever.
+    token, fresh = secrets.token_urlsafe(32), path.with_name(f"{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token := secrets.token_urlsafe(32))
-        file.flush()
-        os.fsync(file.fileno())
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(token)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return token
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, WRONG_USAGE, CommandFailed, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station, recorder_headers
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station, recorder_headers
 from services.core.events import OPEN_STATUSES, BadValue, EventStatus, check_id, parse_start
 from services.core.goals import Method
 
@@ -97,6 +97,7 @@ def opt_in(event_id: EventId, config: ConfigOption = DEFAULT_CONFIG, wait: WaitO
 def list_events(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """List the events that the recorder knows, the latest first.
 
@@ -116,6 +117,8 @@ def list_events(
     where = f"{api.host}:{api.port}"
     try:
         answer = requests.get(f"http://{where}/api/events", headers=recorder_headers(), timeout=10)
+        if answer.status_code == 401:
+            fail(f"the recorder refused: {answer.json()['detail']}; name that folder with --var")
         answer.raise_for_status()
         events = TypeAdapter(list[EventMessage]).validate_json(answer.content)
     except requests.ConnectionError:

@@ -7,7 +7,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, check_config, discover, event, relay, report, run, station
+from services.cli import ats, check_config, discover, energy, event, export, import_csv, relay, report, run, station
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")
 app.command(epilog=EPILOG)(report.report)
+app.command(epilog=EPILOG)(energy.energy)
+app.command(epilog=EPILOG)(export.export)
+app.command("import", epilog=EPILOG)(import_csv.import_)
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

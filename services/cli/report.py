@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from services.cli.exits import WRONG_USAGE, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station
 from services.cli.recorder_link import ask, base_of
 from services.cli.report_notes import notes, total
 
@@ -38,6 +38,7 @@ def report(
         str | None, typer.Option("--season", metavar="YEAR", help="The programme's season (or the year): months, money, wear. Or 'this'.")
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """Report an event: baseline, grid energy, energy carried by the battery, and reduction per settlement interval.
 

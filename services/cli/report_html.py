@@ -44,7 +44,13 @@ def event_page(found: dict[str, Any], series: dict[str, Any], zone: ZoneInfo, go
 
 def season_page(found: season.Season) -> str:
     """The page of a season."""
-    return _render("season.html.j2", found=found, cells=season.cells, notes=found.notes(), picture=_picture(_money(found)))
+    return _render(
+        "season.html.j2",
+        found=found,
+        cells=season.cells,
+        notes=found.notes(),
+        picture=_picture(_money(found)) if found.events or found.total.paid else None,
+    )
 
 
 def _render(template: str, **values: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station, recorder_headers
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station, recorder_headers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +34,7 @@ def learn(
     days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="How far to look back.")] = 28,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """Estimate capacity, efficiencies, idle draw and charge curve from the recorded readings, each with a 90 % interval.
 

@@ -103,10 +103,9 @@ class Accounts:
         """Figures of an event are retained on the bus; should the event itself not turn up, they are withdrawn."""
         self._left_over.add(event_id)
 
-    def performance(self, event_id: str) -> EventPerformance | None:
-        """The last figures of an event, final or not."""
-        account = self._accounts.get(event_id)
-        return account.performance if account else None
+    def account(self, event_id: str) -> Account | None:
+        """What has been reckoned of an event that is on the bus; the journal may not hold the last of it yet."""
+        return self._accounts.get(event_id)
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.bus.messages.events import EventPerformance
+from services.bus.messages.base import Telemetry
+from services.recorder.accounts import Account
 from services.recorder.columns import COLUMNS, NAMES
 from services.recorder.energy_table import Energies, joined
 from services.recorder.following import BadCursor
@@ -18,6 +19,8 @@ MOST_STATES = 10_000
 MOST_HOURS = timedelta(days=732)
 MOST_DAYS = timedelta(days=366 * 20)
 _DAY = timedelta(days=1)
+_FLOW_NAMES = tuple(str(flow) for flow in FLOWS)
+_WH_NAMES = tuple(f"{name}_wh" for name in _FLOW_NAMES)
 _PLACES = {name: len(str(column.scale)) - 1 for name, column in COLUMNS.items()}
 
 
@@ -97,12 +100,19 @@ def energy(history: History, start: datetime, end: datetime, by: str, zone: Zone
 
 
 def _energies(one: Energies, zone: ZoneInfo) -> dict[str, Any]:
+    # Told for thousands of days at once: every step in here counts.
+    start, end = datetime.fromtimestamp(one.start_s, zone), datetime.fromtimestamp(one.end_s, UTC)
+    flows = [one.flows[name] for name in _FLOW_NAMES]
+    covered: dict[str, float] = dict(
+        zip(_FLOW_NAMES, [flow.covered if flow.covered in (0, 1) else round(flow.covered, 4) for flow in flows], strict=True)
+    )
+    covered["metered"] = round(one.metered, 4)
     return {
-        "start": _text_s(one.start_s),
-        "end": _text_s(one.end_s),
-        "local": f"{datetime.fromtimestamp(one.start_s, zone):%Y-%m-%dT%H:%M:%S%z}",
-        **{f"{flow}_wh": _wh(one, flow) for flow in FLOWS},
-        "covered": {**{str(flow): round(one.flows[flow].covered, 4) for flow in FLOWS}, "metered": round(one.metered, 4)},
+        "start": text(start.astimezone(UTC)),
+        "end": text(end),
+        "local": start.isoformat(),
+        **dict(zip(_WH_NAMES, [None if flow.energy_wh is None else round(flow.energy_wh, 3) + 0.0 for flow in flows], strict=True)),
+        "covered": covered,
     }
 
 
@@ -111,10 +121,12 @@ def _wh(one: Energies, flow: str) -> float | None:
     return None if wh is None else round(wh, 3) + 0.0
 
 
-def rows(history: History, after: str | None, limit: int, settled_ms: int) -> dict[str, Any]:
-    """The rows that follow a cursor, in the columns' units. Raises BadQuestion, JournalError."""
+def rows(history: History, after: str | None, limit: int, settled_ms: int, start: datetime | None = None) -> dict[str, Any]:
+    """The rows that follow a cursor, or from `start` on, in the columns' units. Raises BadQuestion, JournalError."""
+    if start is not None and not 2000 <= start.year < 2200:
+        raise BadQuestion(f"start must lie between the years 2000 and 2200, not in {start.year}")
     try:
-        page = history.follow(after, limit, settled_ms)
+        page = history.follow(after, limit, settled_ms, start)
     except BadCursor as error:
         raise BadQuestion(str(error)) from None
     scales = [(COLUMNS[name].scale, _PLACES[name]) for name in NAMES]
@@ -137,20 +149,28 @@ def states(history: History, topic: str, start: datetime, end: datetime) -> list
     return [{"ts": _text_ms(state.ts_ms), "topic": state.topic, "payload": state.payload} for state in found]
 
 
-def report(history: History, event_id: str, live: EventPerformance | None) -> dict[str, Any] | None:
-    """An event with its baseline, performance (`live`, if it is running) and decisions; None if it is not known."""
-    if (event := history.last_state(f"event/{event_id}")) is None:
+def report(history: History, event_id: str, account: Account | None) -> dict[str, Any] | None:
+    """An event with its baseline, performance and decisions; None if it is not known.
+
+    What stands in the `account` is on the bus already, and counts before what the journal holds. Raises JournalError.
+    """
+    event = _last(account.event if account else None, history, f"event/{event_id}")
+    if event is None:
         return None
-    performance = live.model_dump(mode="json") if live else history.last_state(f"event/{event_id}/performance")
+    performance = _last(account.performance if account else None, history, f"event/{event_id}/performance")
     start, end = (datetime.fromisoformat(event[name]) for name in ("start", "end"))
     said = [history.state_before("controller/state", start), *history.states("controller/state", start, end, MOST_STATES)]
     return {
         "event": event,
-        "baseline": history.last_state(f"event/{event_id}/baseline"),
+        "baseline": _last(account.baseline if account else None, history, f"event/{event_id}/baseline"),
         "performance": performance,
         "decisions": [_decision(state) for state in said if state is not None],
         "final": bool(performance and performance["final"]),
     }
+
+
+def _last(reckoned: Telemetry | None, history: History, topic: str) -> dict[str, Any] | None:
+    return history.last_state(topic) if reckoned is None else reckoned.model_dump(mode="json")
 
 
 def text(ts: datetime) -> str:

@@ -12,9 +12,9 @@ from pydantic import AwareDatetime
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from services.bus.clock import Clock
-from services.bus.messages.events import EventPerformance
 from services.core.events import ID_PATTERN
 from services.recorder import answers
+from services.recorder.accounts import Account
 from services.recorder.history import SERIES, History
 from services.recorder.journal import SETTLED_MS, JournalError
 
@@ -32,6 +32,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {400: {"description": "The question c
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such event is recorded."}, **NO_JOURNAL}
 By = Annotated[Literal["hour", "day", "month"], Query(description="UTC hours, or days or months of the station's time zone.")]
 After = Annotated[str | None, Query(max_length=60, description="The `cursor` of the last answer. Default: from the first row.")]
+From = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offset: where to begin when there is no `after`.")]
 Limit = Annotated[int, Query(ge=1, le=5_000)]
 EventId = Annotated[str, Path(pattern=f"^{ID_PATTERN.pattern}$")]
 
@@ -41,13 +42,13 @@ def create_app(
     clock: Clock,
     *,
     max_gap_s: Callable[[], float],
-    performance: Callable[[str], EventPerformance | None],
+    account: Callable[[str], Account | None],
     committed_until: Callable[[], datetime | None],
     settled_ms: Callable[[], int] = lambda: SETTLED_MS,
     zone: ZoneInfo = UTC_ZONE,
     token: str | None = None,
 ) -> FastAPI:
-    """The application. `performance` knows the figures of a running event, which the journal does not hold yet.
+    """The application. `account` knows what has been reckoned of an event and is not in the journal yet.
 
     With a `token` every question but `/healthz` must carry it, as `Authorization: Bearer …`.
     """
@@ -96,12 +97,12 @@ def create_app(
         return JSONResponse(answers.energy(history, *answers.window(start, end, clock.now()), by, zone, max_gap_s()))
 
     @app.get("/api/rows", responses=REFUSED)
-    def rows(after: After = None, limit: Limit = 1_000) -> JSONResponse:
+    def rows(after: After = None, limit: Limit = 1_000, start: From = None) -> JSONResponse:
         """The journal's rows by a cursor, for whoever carries them elsewhere: each at least once, late ones too.
 
         Take the same `ts_ms` twice for one. Where `more` is false, ask again later with the same cursor.
         """
-        return JSONResponse(answers.rows(history, after, limit, settled_ms()))
+        return JSONResponse(answers.rows(history, after, limit, settled_ms(), start))
 
     @app.get("/api/states", responses=REFUSED)
     def states(topic: Topic, start: When = None, end: When = None) -> list[dict[str, Any]]:
@@ -116,7 +117,7 @@ def create_app(
     @app.get("/api/events/{event_id}/report", responses=UNKNOWN)
     def report(event_id: EventId) -> dict[str, Any]:
         """An event with its baseline, its performance and the decisions taken while it ran."""
-        if (found := answers.report(history, event_id, performance(event_id))) is None:
+        if (found := answers.report(history, event_id, account(event_id))) is None:
             raise HTTPException(404, f"no event {event_id!r} is recorded; /api/events lists those that are")
         return found
 

@@ -4,21 +4,20 @@ What is not rolled up yet is integrated from the readings, so that an answer nev
 """
 
 import sqlite3
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from services.core.energy import UNKNOWN, Energy
+from services.core.energy import TERMS, UNKNOWN, Energy, Flows
 from services.core.positions import Position
 from services.recorder import keeping, samples, schema
-from services.recorder.rollups import FLOWS, HOUR, HOUR_S, LEVELS, METERED, MINUTE, QUANTITIES, QUARTER, Level, RolledRow
+from services.recorder.rollups import FLOWS, HOUR, HOUR_S, LEVELS, METERED, MINUTE, MINUTE_S, QUANTITIES, SUMMED, Level, RolledRow
 
 Span = tuple[float, float]
 """From and to, in epoch seconds."""
-_SUMS = ", ".join([*(f"sum({flow}_j), sum(?3 - {flow}_lack_ms)" for flow in FLOWS), f"sum(?3 - {METERED}_lack_ms)"])
-_NOTHING: tuple[float | None, ...] = (None,) * (2 * len(FLOWS) + 1)
+Sums = tuple[float | None, ...]
+"""In the order of `rollups.SUMMED`, which is that of `SUMS`."""
+SUMS = ", ".join([*(f"sum({flow}_j), sum(?3 - {flow}_lack_ms)" for flow in FLOWS), f"sum(?3 - {METERED}_lack_ms)"])
+NOTHING: Sums = (None,) * len(SUMMED)
 _NAMES = tuple(str(flow) for flow in FLOWS)
 _METERED = (Position.P1, Position.P2, Position.P3)
 
@@ -35,7 +34,7 @@ class Energies:
     """Share of the time in which P1, P2 and P3 are all known."""
 
 
-class _Tally:
+class Tally:
     """Joules and known milliseconds of each flow, summed up piece by piece."""
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class _Tally:
         self.known_ms = [0.0] * (len(FLOWS) + 1)
 
     def add(self, sums: Sequence[float | None], share: float = 1.0) -> None:
-        """`sums` are those of `_SUMS`."""
+        """`sums` are those of `SUMS`."""
         for i in range(len(FLOWS)):
             self.joules[i] += (sums[2 * i] or 0) * share
             self.known_ms[i] += (sums[2 * i + 1] or 0) * share
@@ -51,15 +50,15 @@ class _Tally:
 
     def energies(self, start_s: float, end_s: float) -> Energies:
         """What the time from `start_s` to `end_s` came to."""
-        return _energies(self.sums(), start_s, end_s)
+        return energies_of(self.sums(), start_s, end_s)
 
-    def sums(self) -> tuple[float | None, ...]:
-        """In the form of `_SUMS`."""
+    def sums(self) -> Sums:
+        """In the form of `SUMS`."""
         return (*(figure for i in range(len(FLOWS)) for figure in (self.joules[i], self.known_ms[i])), self.known_ms[-1])
 
 
-def _energies(sums: Sequence[float | None], start_s: float, end_s: float) -> Energies:
-    """From sums in the form of `_SUMS`."""
+def energies_of(sums: Sequence[float | None], start_s: float, end_s: float) -> Energies:
+    """From sums in the form of `SUMS`."""
     length_ms = (end_s - start_s) * 1000
     flows = {}
     for name, joules, known_ms in zip(_NAMES, sums[::2], sums[1::2], strict=False):
@@ -72,9 +71,20 @@ def of_spans(db: sqlite3.Connection, spans: Sequence[Span], max_gap_s: float) ->
     """The energies of each span. Raises sqlite3.Error."""
     rolled_until_s = schema.meta(db, schema.ROLLED_UNTIL) or 0
     dropped_s = (schema.meta(db, schema.DROPPED_UNTIL) or 0) / 1000
+    minutes: dict[float, Flows] = {}
+
+    def around(begin_s: float, stop_s: float) -> Flows:
+        """The readings of a piece; those of one minute are asked for once, for where one span ends the next one begins."""
+        minute_s = begin_s // MINUTE_S * MINUTE_S
+        if stop_s > minute_s + MINUTE_S:
+            return samples.flows(db, round(begin_s * 1000), round(stop_s * 1000), max_gap_s)
+        if minute_s not in minutes:
+            minutes[minute_s] = samples.flows(db, round(minute_s * 1000), round((minute_s + MINUTE_S) * 1000), max_gap_s)
+        return minutes[minute_s]
+
     found = []
     for start_s, end_s in spans:
-        tally = _Tally()
+        tally = Tally()
         for begin_s, stop_s, level in _pieces(start_s, end_s, rolled_until_s, len(LEVELS) - 1):
             if level is not None:
                 _add_table(db, tally, level, int(begin_s) // level.width_s, int(stop_s) // level.width_s)
@@ -82,7 +92,7 @@ def of_spans(db: sqlite3.Connection, spans: Sequence[Span], max_gap_s: float) ->
                 minute = int(begin_s // MINUTE.width_s)
                 _add_table(db, tally, MINUTE, minute, minute + 1, (stop_s - begin_s) / MINUTE.width_s)
             else:
-                _add_readings(db, tally, begin_s, stop_s, max_gap_s)
+                tally.add(_integrated(around(begin_s, stop_s), begin_s, stop_s))
         found.append(tally.energies(start_s, end_s))
     return found
 
@@ -111,72 +121,59 @@ def _pieces(start_s: float, end_s: float, rolled_until_s: int, coarsest: int) ->
         yield from _pieces(start_s, end_s, rolled_until_s, coarsest - 1)
 
 
-def _add_table(db: sqlite3.Connection, tally: _Tally, level: Level, first: int, last: int, share: float = 1.0) -> None:
-    query = f"SELECT {_SUMS} FROM {level.table} WHERE key >= ?1 AND key < ?2"  # noqa: S608 - fixed names
+def _add_table(db: sqlite3.Connection, tally: Tally, level: Level, first: int, last: int, share: float = 1.0) -> None:
+    query = f"SELECT {SUMS} FROM {level.table} WHERE key >= ?1 AND key < ?2"  # noqa: S608 - fixed names
     tally.add(db.execute(query, (first, last, level.width_s * 1000)).fetchone(), share)
 
 
-def _add_readings(db: sqlite3.Connection, tally: _Tally, begin_s: float, stop_s: float, max_gap_s: float) -> None:
-    flows = samples.flows(db, round(begin_s * 1000), round(stop_s * 1000), max_gap_s)
+def _integrated(flows: Flows, begin_s: float, stop_s: float) -> Sums:
+    """From the readings, in the form of `SUMS`."""
     length_ms = (stop_s - begin_s) * 1000
-    sums: list[float | None] = []
-    for energy in (
-        *(flows.energy(position, begin_s, stop_s) for position in Position),
-        *(flows.quantity(quantity, begin_s, stop_s) for quantity in QUANTITIES),
-    ):
-        sums += [None if energy.energy_wh is None else energy.energy_wh * HOUR_S, energy.covered * length_ms]
-    tally.add([*sums, flows.covered(_METERED, begin_s, stop_s) * length_ms])
+    energies = [flows.energy(position, begin_s, stop_s) for position in Position]
+    if all(energies[i].covered >= 1 for i, position in enumerate(Position) if position in _METERED):
+        # All of it is known, as nearly always: the sums are those of their parts, and nothing is left to lay over one another.
+        joules = {position: (energy.energy_wh or 0.0) * HOUR_S for position, energy in zip(Position, energies, strict=True)}
+        sums = [figure for one in energies for figure in (_joules(one), one.covered * length_ms)]
+        for quantity in QUANTITIES:
+            sums += (sum(sign * joules[position] for position, sign in TERMS[quantity]), length_ms)
+        return (*sums, length_ms)
+    energies += [flows.quantity(quantity, begin_s, stop_s) for quantity in QUANTITIES]
+    sums = [figure for one in energies for figure in (_joules(one), one.covered * length_ms)]
+    return (*sums, flows.covered(_METERED, begin_s, stop_s) * length_ms)
+
+
+def _joules(energy: Energy) -> float | None:
+    return None if energy.energy_wh is None else energy.energy_wh * HOUR_S
+
+
+def not_rolled_up(db: sqlite3.Connection, start_s: int, end_s: int, level: Level, max_gap_s: float) -> Iterator[tuple[int, Sums]]:
+    """Each step of `level` that only the readings know as yet: its key and its sums. Raises sqlite3.Error."""
+    for hour in keeping.pending(db, start_s, end_s):
+        flows = samples.flows(db, hour * HOUR_S * 1000, (hour + 1) * HOUR_S * 1000, max_gap_s)
+        for begin_s in range(hour * HOUR_S, (hour + 1) * HOUR_S, level.width_s):
+            if start_s <= begin_s < end_s:
+                yield begin_s // level.width_s, _integrated(flows, begin_s, begin_s + level.width_s)
 
 
 def by_hour(db: sqlite3.Connection, first: int, last: int, max_gap_s: float) -> list[Energies]:
     """Every hour from `first` up to before `last` (counted since the epoch). Raises sqlite3.Error."""
-    rows: dict[int, RolledRow] = {
-        key: tuple(row) for key, *row in db.execute("SELECT * FROM hour WHERE key >= ? AND key < ?", (first, last))
-    }
-    for hour in keeping.pending(db, first * HOUR_S, last * HOUR_S):
-        rows |= keeping.rolled(db, hour, max_gap_s)[HOUR]
-    found = []
-    for hour in range(first, last):
-        tally = _Tally()
-        if (row := rows.get(hour)) is not None:
-            tally.add(_known(row, HOUR))
-        found.append(tally.energies(hour * HOUR_S, (hour + 1) * HOUR_S))
-    return found
+    stored = db.execute("SELECT * FROM hour WHERE key >= ? AND key < ?", (first, last))
+    rows: dict[int, Sums] = {key: known_of(tuple(row), HOUR) for key, *row in stored}
+    rows |= dict(not_rolled_up(db, first * HOUR_S, last * HOUR_S, HOUR, max_gap_s))
+    return [energies_of(rows.get(hour, NOTHING), hour * HOUR_S, (hour + 1) * HOUR_S) for hour in range(first, last)]
 
 
-def by_day(db: sqlite3.Connection, first: date, last: date, zone: ZoneInfo, max_gap_s: float) -> dict[date, Energies]:
-    """Every local day from `first` up to before `last`, be it 23, 24 or 25 hours long. Raises sqlite3.Error."""
-    days = [first + timedelta(days=i) for i in range((last - first).days)]
-    midnights = [int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) for day in [*days, last]]
-    level = HOUR if all(at_s % HOUR_S == 0 for at_s in midnights) else QUARTER
-    # Days that stand in a table, in order, let SQLite walk the hours once; grouped by a reckoned number it would sort them first.
-    db.execute("CREATE TEMP TABLE day (number INTEGER PRIMARY KEY, first INTEGER, last INTEGER)")
-    keys = [at_s // level.width_s for at_s in midnights]
-    db.executemany("INSERT INTO temp.day VALUES (?, ?, ?)", zip(range(len(days)), keys, keys[1:], strict=False))
-    query = f"SELECT number, {_SUMS} FROM temp.day CROSS JOIN {level.table} ON key >= first AND key < last GROUP BY number"  # noqa: S608
-    found = {row[0]: row[1:] for row in db.execute(query.replace("?3", str(level.width_s * 1000)))}
-    fresh: dict[int, _Tally] = {}
-    for hour in keeping.pending(db, midnights[0], midnights[-1]):
-        for key, row in keeping.rolled(db, hour, max_gap_s)[level].items():
-            if keys[0] <= key < keys[-1]:
-                fresh.setdefault(bisect_right(keys, key) - 1, _Tally()).add(_known(row, level))
-    for number, tally in fresh.items():
-        tally.add(found.get(number, _NOTHING))
-        found[number] = tally.sums()
-    return {day: _energies(found.get(i, _NOTHING), midnights[i], midnights[i + 1]) for i, day in enumerate(days)}
-
-
-def _known(row: RolledRow, level: Level) -> list[float | None]:
-    """A rolled row in the form of `_SUMS`."""
+def known_of(row: RolledRow, level: Level) -> Sums:
+    """A rolled row in the form of `SUMS`."""
     width_ms = level.width_s * 1000
     energies = [None if (value := row[i]) is None else value if i % 2 == 0 else width_ms - value for i in range(2 * len(FLOWS))]
     metered = row[2 * len(FLOWS)]
-    return [*energies, None if metered is None else width_ms - metered]
+    return (*energies, None if metered is None else width_ms - metered)
 
 
 def joined(parts: Sequence[Energies]) -> Energies:
     """Consecutive times as one: a month of its days."""
-    tally = _Tally()
+    tally = Tally()
     for part in parts:
         length_ms = (part.end_s - part.start_s) * 1000
         sums: list[float | None] = []

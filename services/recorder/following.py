@@ -55,11 +55,11 @@ class Page:
     """Whether asking again at once gives more."""
 
 
-def page(db: sqlite3.Connection, after: Cursor | None, limit: int, settled_ms: int) -> Page:
-    """At most `limit` rows after `after` (None: from the first). Raises sqlite3.Error."""
+def page(db: sqlite3.Connection, after: Cursor | None, limit: int, settled_ms: int, first_ms: int = FIRST_MS + 1) -> Page:
+    """At most `limit` rows after `after` (None: from `first_ms` on). Raises sqlite3.Error."""
     if after is None:
         known = db.execute("SELECT coalesce(max(seq), 0) FROM late").fetchone()[0]
-        after = Cursor(FIRST_MS, known, 0)
+        after = Cursor(first_ms - 1, known, 0)
     rows: list[StoredRow] = []
     while len(rows) < limit and (entry := _next_late(db, after.late_seq)) is not None:
         seq, first_ms, last_ms = entry

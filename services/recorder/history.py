@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from services.core.baseline import Interval, Measured
 from services.core.energy import Flows, Quantity
-from services.recorder import energy_table, following, samples, series
+from services.recorder import day_table, energy_table, following, samples, series
 from services.recorder.energy_table import Energies
 from services.recorder.journal import JournalError, to_ms
 from services.recorder.samples import SEEN_AS_ONE_S
@@ -78,18 +78,28 @@ class History:
     def days(self, first: date, last: date, zone: ZoneInfo, max_gap_s: float) -> dict[date, Energies]:
         """Every local day from `first` up to before `last`."""
         with self._open() as db:
-            return energy_table.by_day(db, first, last, zone, max_gap_s)
+            return day_table.by_day(db, first, last, zone, max_gap_s)
 
-    def follow(self, after: str | None, limit: int, settled_ms: int) -> following.Page:
-        """The next rows after a cursor, in the order in which they can be relied upon. Raises following.BadCursor."""
+    def follow(self, after: str | None, limit: int, settled_ms: int, start: datetime | None = None) -> following.Page:
+        """The next rows after a cursor, in the order in which they can be relied upon; without one, from `start` or the first on.
+
+        Raises following.BadCursor.
+        """
+        first_ms = following.FIRST_MS + 1 if start is None else to_ms(start)
         with self._open() as db:
-            return following.page(db, None if after is None else following.Cursor.parse(after), limit, settled_ms)
+            return following.page(db, None if after is None else following.Cursor.parse(after), limit, settled_ms, first_ms)
 
-    def feed_cursor(self, name: str) -> following.Cursor | None:
+    def feed_cursor(self, name: str) -> str | None:
         """How far a feed of this recorder had come when it was last noted."""
         with self._open() as db:
             found = db.execute("SELECT cursor FROM feed WHERE name = ?", (name,)).fetchone()
-        return None if found is None else following.Cursor.parse(found[0])
+        return None if found is None else str(found[0])
+
+    def states_after(self, number: int, limit: int) -> list[tuple[int, str, int, str]]:
+        """What was said and stored after the entry of that number: number, topic, time in ms, payload as JSON."""
+        with self._open() as db:
+            query = "SELECT rowid, topic, ts, payload FROM state WHERE rowid > ? ORDER BY rowid LIMIT ?"
+            return db.execute(query, (number, limit)).fetchall()
 
     def states(self, topic: str, start: datetime, end: datetime, limit: int) -> list[StateAt]:
         """What was said under `topic`, oldest first, at most `limit`."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from services.bus.clock import Clock
 from services.bus.secrets import NoSecret, read_secret
 from services.core.config.station import InfluxFeed
-from services.recorder.following import Cursor, Page
+from services.recorder import influx_states
+from services.recorder.following import Cursor
 from services.recorder.history import History
 from services.recorder.influx_points import groups, lines
 from services.recorder.journal import JournalError
-from services.recorder.upkeep import FEED
+from services.recorder.upkeep import FEED, STATES_FEED
 
 if TYPE_CHECKING:
     from influxdb_client.client.write_api import WriteApi
@@ -68,12 +69,15 @@ class Feed:
         self._settled_ms = settled_ms
         self._health = health
         self._tell = tell
+        self._station = station
         self._cut = groups(station)
         self._news = asyncio.Event()
-        self._limit = settings.batch_rows
+        self._limit = self._state_limit = settings.batch_rows
         self._api: WriteApi | None = None
         self.cursor: Cursor | None = None
         """How far InfluxDB has taken everything; None until the journal has been asked."""
+        self.state_number: int | None = None
+        """The last of what was said, by its number in the journal, that InfluxDB has taken."""
         self.fed_points = 0
 
     def committed(self) -> None:
@@ -108,13 +112,17 @@ class Feed:
         self._news.clear()
 
     async def _step(self) -> bool:
-        """Carry one batch over. Whether there is more at once."""
+        """Carry one batch of readings over, and one of what was said. Whether there is more at once."""
+        more = await self._carry_readings()
+        return await self._carry_states() or more
+
+    async def _carry_readings(self) -> bool:
         if self.cursor is None:
             saved = await asyncio.to_thread(self._history.feed_cursor, FEED)
-            self.cursor = saved or (await asyncio.to_thread(self._history.follow, None, 0, 0)).cursor
+            self.cursor = Cursor.parse(saved) if saved else (await asyncio.to_thread(self._history.follow, None, 0, 0)).cursor
         page = await asyncio.to_thread(self._history.follow, str(self.cursor), self._limit, self._settled_ms())
         try:
-            await asyncio.to_thread(self._send, page)
+            await asyncio.to_thread(self._send, list(lines(page.rows, self._cut)))
         except _RefusedError as error:
             if len(page.rows) > 1:
                 self._limit = max(len(page.rows) // 2, 1)  # to find the one that is at fault
@@ -124,10 +132,34 @@ class Feed:
         self.cursor = page.cursor
         return page.more
 
-    def _send(self, page: Page) -> None:
-        if not page.rows:
+    async def _carry_states(self) -> bool:
+        if self.state_number is None:
+            self.state_number = int(await asyncio.to_thread(self._history.feed_cursor, STATES_FEED) or 0)
+        found = await asyncio.to_thread(self._history.states_after, self.state_number, self._state_limit)
+        if not found:
+            return False
+        try:
+            await asyncio.to_thread(self._send, [point for _, topic, ts_ms, text in found for point in self._said(topic, ts_ms, text)])
+        except _RefusedError as error:
+            if len(found) > 1:
+                self._state_limit = max(len(found) // 2, 1)
+                return True
+            self._tell(f"InfluxDB refuses what was said as {found[0][1]}, which is passed over: {error}")
+        more = len(found) == self._state_limit
+        self._state_limit = min(self._state_limit * 2, self._settings.batch_rows)
+        self.state_number = found[-1][0]
+        return more
+
+    def _said(self, topic: str, ts_ms: int, payload: str) -> list[str]:
+        try:
+            return list(influx_states.lines([(topic, ts_ms, payload)], self._station))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # of an earlier version, or recovered from a damaged file
+            log.warning("not fed to InfluxDB: %s of %d ms since 1970: %r", topic, ts_ms, error)
+            return []
+
+    def _send(self, points: list[str]) -> None:
+        if not points:
             return
-        points = list(lines(page.rows, self._cut))
         # Imported here: the library takes half a second and 20 MB, which a station without InfluxDB is spared.
         from influxdb_client.client.exceptions import InfluxDBError  # noqa: PLC0415
         from influxdb_client.rest import ApiException  # noqa: PLC0415

@@ -90,11 +90,7 @@ class Intake:
     ) -> Refusal | None:
         for name, value in zip(names, values, strict=True):
             if value is not None and not COLUMNS[name].possible(value):
-                column = COLUMNS[name]
-                unit = " and its unit: a thousandth of it could be" if column.possible(value / 1000) else ""
-                return Refusal(
-                    name, f"{value:g}", f"it must lie between {column.low:g} and {column.high:g} {column.unit}; check the device{unit}"
-                )
+                return Refusal(name, f"{value:g}", COLUMNS[name].refusal(value))
         if ts - now > timedelta(seconds=FUTURE_S * speed):
             return Refusal("ts", ts.isoformat(), f"it lies ahead of the station's clock ({now:%Y-%m-%dT%H:%M:%SZ}); set the device's clock")
         ts_ms = to_ms(ts)

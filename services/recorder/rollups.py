@@ -40,8 +40,13 @@ MEANS = tuple(name for name in NAMES if not name.endswith("_wh") and name not in
 ROLLED = (*ENERGIES, f"{METERED}_lack_ms", *MEANS, *COUNTERS)
 """The columns of each of the tables, after the key."""
 
+SUMMED = (*(column for flow in FLOWS for column in (f"{flow}_j", f"{flow}_known_ms")), f"{METERED}_known_ms")
+"""What a longer time comes to: energy, and for how long it is known. Null if not at all."""
+
 RolledRow = tuple[int | None, ...]
 """In the order of `ROLLED`."""
+POWER_COLUMNS: Mapping[str, str] = {f"{position}_w": f"{position}_j" for position in Position}
+"""The columns of readings that are rolled up as energy, and so have another name there."""
 Others = Sequence[int | None]
 """Means and highest counters of a minute, in the order of `MEANS` and `COUNTERS`."""
 _METERED = (Position.P1, Position.P2, Position.P3)

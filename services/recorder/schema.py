@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Callable, Mapping
 
 from services.recorder.columns import NAMES
-from services.recorder.rollups import LEVELS, ROLLED
+from services.recorder.rollups import HOUR, LEVELS, QUARTER, ROLLED, SUMMED
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 2
+SCHEMA = 3
 
 ROLLED_UNTIL = "rolled_until_s"
 """Before this time every hour has been rolled up, but for those in `dirty`."""
@@ -30,6 +30,17 @@ CREATE TABLE feed (name TEXT PRIMARY KEY, cursor TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 """Added by schema 2: rollups; hours to be rolled up anew; what came late; how far each feed has come."""
+_CHANGES = "".join(
+    f"CREATE TRIGGER {level.table}_{verb.lower()} AFTER {verb} ON {level.table} BEGIN "  # noqa: S608 - fixed names
+    f"DELETE FROM day WHERE key BETWEEN {row}.key * {level.width_s} / 86400 - 1 AND {row}.key * {level.width_s} / 86400 + 1; END;\n"
+    for level in (QUARTER, HOUR)
+    for verb, row in (("INSERT", "new"), ("DELETE", "old"))
+)
+_DAYS = f"""
+CREATE TABLE day (key INTEGER PRIMARY KEY, zone TEXT NOT NULL, {", ".join(f"{name} INTEGER" for name in SUMMED)});
+{_CHANGES}"""
+"""Added by schema 3: local days, each a date counted since 1970. They go with any hour of theirs that changes: in whatever
+time zone, a date begins within a day of where it begins in UTC."""
 _READINGS = f"""
 CREATE TABLE reading (ts INTEGER PRIMARY KEY, {", ".join(f"{name} INTEGER" for name in NAMES)});
 CREATE TABLE state (topic TEXT NOT NULL, ts INTEGER NOT NULL, payload TEXT NOT NULL);
@@ -42,11 +53,11 @@ CREATE VIEW event AS
 
 def create(db: sqlite3.Connection) -> None:
     """Make the tables in an empty file. Raises sqlite3.Error."""
-    _script(db, _READINGS + _BOOKS)
+    _script(db, _READINGS + _BOOKS + _DAYS, SCHEMA)
 
 
 def _to_2(db: sqlite3.Connection) -> None:
-    _script(db, _BOOKS)
+    _script(db, _BOOKS, 2)
     try:
         # Only a file written anew can give pages back piece by piece later; without it dropped rows leave room inside the file.
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -55,7 +66,11 @@ def _to_2(db: sqlite3.Connection) -> None:
         log.warning("the journal cannot be made to shrink (%s); it goes on as it is", error)
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _to_2}
+def _to_3(db: sqlite3.Connection) -> None:
+    _script(db, _DAYS, 3)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _to_2, 2: _to_3}
 """From each earlier schema to the next."""
 
 
@@ -67,8 +82,8 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
         version += 1
 
 
-def _script(db: sqlite3.Connection, tables: str) -> None:
-    db.executescript(f"BEGIN IMMEDIATE;\n{tables}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
+def _script(db: sqlite3.Connection, tables: str, version: int) -> None:
+    db.executescript(f"BEGIN IMMEDIATE;\n{tables}\nPRAGMA user_version = {version};\nCOMMIT;")
 
 
 def meta(db: sqlite3.Connection, name: str) -> int | None:

@@ -20,6 +20,7 @@ from services.recorder import reckoning
 from services.recorder.accounts import Accounts
 from services.recorder.api import create_app
 from services.recorder.history import History
+from services.recorder.import_api import add_import
 from services.recorder.influx_feed import Feed
 from services.recorder.intake import Refusal
 from services.recorder.journal import FILE_NAME
@@ -74,7 +75,7 @@ class _Recorder:
         )
         self._intake = self._writer.intake
         self._intake.suspected = lambda suspicion: self._tell(suspicion, "", "reading suspected")
-        self._token = make_token(context.var) if self._station.recorder.token else None
+        self._token = self._make_token(context)
         self._accounts = Accounts(
             self._station,
             self._clock,
@@ -97,6 +98,14 @@ class _Recorder:
             if self._feed is not None:
                 group.create_task(self._feed.run(), name="recorder: InfluxDB")
 
+    def _make_token(self, context: Context) -> str | None:
+        try:
+            return make_token(context.var)
+        except OSError:
+            if self._station.recorder.token:
+                raise
+            return None  # a folder that cannot be written: answers go on, only imports need the token
+
     def _make_feed(self, context: Context) -> Feed | None:
         if (settings := self._station.recorder.influx) is None:
             return None
@@ -117,8 +126,10 @@ class _Recorder:
         return Upkeep(
             self._clock,
             self._station.recorder.raw_days,
+            zone=self._station.zone,
             max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
             fed=None if feed is None else lambda: feed.cursor,
+            fed_states=lambda: None if feed is None else feed.state_number,
             health=lambda part, problem: self._in_loop(self._health, part, problem),
             tell=lambda notice: self._in_loop(self._notices.put_nowait, notice),
         )
@@ -225,12 +236,13 @@ class _Recorder:
             self._history,
             self._clock,
             max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
-            performance=self._accounts.performance,
+            account=self._accounts.account,
             committed_until=lambda: self._writer.until,
             settled_ms=self._writer.settled_ms,
             zone=self._station.zone,
-            token=self._token,
+            token=self._token if self._station.recorder.token else None,
         )
+        add_import(app, self._writer.fill, self._clock, self._token)
         endpoint = self._station.recorder.api
         while True:
             try:

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from services.bus.clock import Clock
-from services.recorder import keeping, recovery, retention
+from services.recorder import day_table, keeping, recovery, retention
 from services.recorder.following import Cursor
 from services.recorder.journal import REACH_MS, Journal
 from services.recorder.recovery import Recovery
@@ -17,6 +18,7 @@ RETENTION_EVERY_S = 3600.0
 SAVE_CURSOR_S = 600.0
 """Real seconds between two notes of how far the feed has come; after a crash so much is fed again, which changes nothing."""
 FEED = "influx"
+STATES_FEED = "influx states"
 
 
 class Upkeep:
@@ -27,20 +29,28 @@ class Upkeep:
         clock: Clock,
         raw_days: int,
         *,
+        zone: ZoneInfo,
         max_gap_s: Callable[[], float],
         fed: Callable[[], Cursor | None] | None = None,
+        fed_states: Callable[[], int | None] = lambda: None,
         health: Callable[[str, str | None], None] = lambda *_: None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`fed` says how far the feed has come; None: there is none. `health` and `tell` are called in the journal's thread."""
+        """`fed` and `fed_states` say how far the feed has come; None: there is none.
+
+        `health` and `tell` are called in the journal's thread.
+        """
         self._clock = clock
+        self._zone = zone
         self._raw = timedelta(days=raw_days)
         self._max_gap_s = max_gap_s
         self._fed = fed
+        self._fed_states = fed_states
         self._health = health
         self._tell = tell
         self._recoveries: list[Recovery] | None = None
         self._saved: Cursor | None = None
+        self._saved_states: int | None = None
         self._save_at = clock.monotonic() + SAVE_CURSOR_S
         self._retain_at = clock.monotonic()
         self._unfed = 0
@@ -57,19 +67,20 @@ class Upkeep:
         """Do what is most urgent. Whether there is more to do. Raises JournalError."""
         if self._recover(journal):
             return True
-        if keeping.keep_up(journal, self._max_gap_s(), self.reach_ms()):
+        if keeping.keep_up(journal, self._max_gap_s(), self.reach_ms()) or day_table.keep_days(journal, self._zone):
             return True
         self.save_cursor(journal, due=self._clock.monotonic() >= self._save_at)
         return self._clock.known and self._clock.monotonic() >= self._retain_at and self._retain(journal)
 
     def save_cursor(self, journal: Journal, *, due: bool = True) -> None:
         """Note how far the feed has come, if it has come further. Raises JournalError."""
-        cursor = None if self._fed is None else self._fed()
-        if cursor is None or cursor == self._saved or not due:
+        cursor, states = None if self._fed is None else self._fed(), self._fed_states()
+        if not due or (cursor, states) == (self._saved, self._saved_states):
             return
         with journal.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO feed VALUES (?, ?)", (FEED, str(cursor)))
-        self._saved = cursor
+            noted = [(name, str(value)) for name, value in ((FEED, cursor), (STATES_FEED, states)) if value is not None]
+            db.executemany("INSERT OR REPLACE INTO feed VALUES (?, ?)", noted)
+        self._saved, self._saved_states = cursor, states
         self._save_at = self._clock.monotonic() + SAVE_CURSOR_S
 
     def _recover(self, journal: Journal) -> bool:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.bus.clock import Clock
+from services.recorder import importing
+from services.recorder.columns import Row
+from services.recorder.importing import Filled
 from services.recorder.intake import Batch, Intake
 from services.recorder.journal import Journal, JournalCorrupt, JournalError, open_or_replace
 from services.recorder.upkeep import Upkeep
@@ -114,6 +117,27 @@ class Writer:
     def _slice(self) -> bool:
         return self._journal is not None and self._upkeep.slice(self._journal)
 
+    async def fill(self, rows: Mapping[int, Row]) -> Filled:
+        """Store what the journal lacks of readings from elsewhere; on disk once this returns. Raises JournalError."""
+        settled_ms, reach_ms = self.settled_ms(), self._upkeep.reach_ms()
+        loop = asyncio.get_running_loop()
+        try:
+            filled = await loop.run_in_executor(
+                self._thread, lambda: importing.fill(self._ready(), rows, settled_ms=settled_ms, reach_ms=reach_ms)
+            )
+        except JournalCorrupt:
+            await loop.run_in_executor(self._thread, self._close)
+            raise
+        if rows:
+            self._reached(rows)
+        self._written.set()
+        return filled
+
+    def _ready(self) -> Journal:
+        if self._journal is None:
+            raise JournalError("the journal is not open yet; try again in a moment")
+        return self._journal
+
     def settled_ms(self) -> int:
         """How far behind the newest reading, in station time, the journal can be relied upon to be complete."""
         return round(SETTLED_S * 1000 * self._clock.speed)
@@ -126,10 +150,13 @@ class Writer:
         if await self._try(lambda: self._opened().write(batch.rows, batch.states, settled_ms=settled_ms, reach_ms=reach_ms)) is None:
             self._keep(batch)
         elif batch.rows:
-            newest = datetime.fromtimestamp(max(batch.rows) / 1000, UTC)
-            self.until = newest if self.until is None else max(self.until, newest)
-            self._committed(self.until)
+            self._reached(batch.rows)
         self._written.set()
+
+    def _reached(self, rows: Mapping[int, Row]) -> None:
+        newest = datetime.fromtimestamp(max(rows) / 1000, UTC)
+        self.until = newest if self.until is None else max(self.until, newest)
+        self._committed(self.until)
 
     def _keep(self, batch: Batch) -> None:
         if lost := self.intake.put_back(batch):
@@ -142,7 +169,8 @@ class Writer:
         except JournalError as error:
             if isinstance(error, JournalCorrupt):
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-            log.warning("not recorded: %s", error)
+            if not self._refused:  # once: the disk that is full may be the log's, too
+                log.warning("not recorded: %s", error)
             self._health("journal", f"readings are kept in memory only: {error}")
             self._refused = True
             return None

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from services.recorder import keeping, schema
+from services.recorder import day_table, keeping, schema
 from services.recorder.columns import COLUMNS, NAMES
 from services.recorder.journal import Journal
 from services.recorder.rollups import COUNTERS, LEVELS, ROLLED
@@ -23,6 +24,8 @@ REACH_MS = 150_000
 WEEK_S = 7 * 86_400
 END = datetime(2026, 11, 2, tzinfo=UTC)
 """A Monday."""
+ZONE = ZoneInfo("Europe/Paris")
+"""Of the shipped station, whose days are kept ready."""
 SAMPLES_PER_DAY = len(NAMES) * 86_400 // STEP_S
 
 
@@ -80,6 +83,10 @@ def years(count: int) -> Path:
         schema.set_meta(db, schema.ROLLED_UNTIL, int(END.timestamp()) - 3600)
     journal.close()
     _repeat(path, weeks - 1)
+    journal = Journal(path)
+    while day_table.keep_days(journal, ZONE):
+        pass
+    journal.close()
     print(
         f"  a journal of {count} years: {path.stat().st_size / 1e6:.0f} MB in {time.perf_counter() - began:.0f} s",
         file=sys.stderr,

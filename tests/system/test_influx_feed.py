@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import http.server
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,7 +17,8 @@ from services.core.config.station import InfluxFeed
 from services.recorder import influx_feed
 from services.recorder.history import History
 from services.recorder.influx_feed import Feed
-from services.recorder.journal import FILE_NAME, Journal
+from services.recorder.journal import FILE_NAME, Journal, StateRow
+from services.recorder.upkeep import Upkeep
 from tests.support.victoria import Victoria, victoria
 from tests.support.waiting import wait_for
 
@@ -172,6 +175,23 @@ async def test_a_point_that_is_refused_is_passed_over_alone_and_told(tmp_path, j
             f"InfluxDB refuses the reading of {round((START.timestamp() + 130) * 1000)} ms since 1970, which is passed over"
         ]
         assert len(Refusing.taken) == 2 * 93
+
+
+async def test_what_was_said_is_fed_once_in_order_and_goes_on_where_it_ended(tmp_path, journal, refusing) -> None:
+    said = [StateRow("relay/p1/state", 1_000 * i, json.dumps({"on": i % 2 == 0})) for i in range(1, 8)]
+    journal.write({}, [*said[:5], StateRow("relay/p1/state", 5_500, '["of an earlier version"]'), StateRow("unheard/of", 5_600, "{}")])
+    async with feeding(tmp_path, journal, refusing, batch_rows=2) as feed:
+        await wait_for(lambda: feed.state_number == 7, 20)
+        keep = Upkeep(
+            SystemClock(), 366, zone=ZoneInfo("UTC"), max_gap_s=lambda: 60, fed=lambda: None, fed_states=lambda: feed.state_number
+        )
+        keep.save_cursor(journal)
+    journal.write({}, said[5:])
+    async with feeding(tmp_path, journal, refusing) as feed:
+        await wait_for(lambda: feed.state_number == 9, 20)
+    relay = [line.split() for line in Refusing.taken if line.startswith(b"relay,")]
+    assert [int(one[-1]) for one in relay] == [state.ts_ms for state in said]
+    assert [b"on=1.0" in one[1] for one in relay] == [False, True, False, True, False, True, False]
 
 
 async def test_a_refused_token_and_a_missing_one_are_told_with_the_remedy(tmp_path, journal, refusing) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import json
 import re
+import shutil
 import struct
 import threading
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from services.bus import web
 from services.bus.clock import ManualClock
 from services.bus.messages.events import EventMessage
 from services.bus.programmes import enrolled
+from services.bus.recorder_token import make_token
 from services.cli import report as module
 from services.cli import report_html
 from services.core.config.load import parse_station
@@ -49,9 +51,11 @@ def config(tmp_path):
 
 
 @contextlib.contextmanager
-def serving(journal, station):
+def serving(journal, station, **more):
     loop = asyncio.new_event_loop()
-    api = create_app(History(journal), ManualClock(END), max_gap_s=lambda: GAP_S, performance=lambda _: None, committed_until=lambda: END)
+    api = create_app(
+        History(journal), ManualClock(END), max_gap_s=lambda: GAP_S, account=lambda _: None, committed_until=lambda: END, **more
+    )
     task = loop.create_task(web.serve(api, web.listen(station.recorder.api)))
     thread = threading.Thread(target=run, args=(loop, task))
     thread.start()
@@ -68,11 +72,12 @@ def run(loop, task):
         loop.run_until_complete(task)
 
 
-@pytest.fixture
-def house(tmp_path, config):
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory):
     """Fifteen days of 100 W; then an event: 20 W from the grid and 80 W from the battery, 15 W of sun in its second hour."""
-    station = parse_station(config.read_text(encoding="utf-8"))
-    path = tmp_path / FILE_NAME
+    shipped = SHIPPED.read_text(encoding="utf-8")
+    station = parse_station(shipped)
+    path = tmp_path_factory.mktemp("settled") / FILE_NAME
     journal = Journal(path)
 
     def at(minute):
@@ -88,13 +93,19 @@ def house(tmp_path, config):
     )
     message, history = EventMessage.model_validate_json(body), History(path)
     baseline = reckoning.baseline(message, START, station, history, GAP_S)
-    paying = enrolled(parse_station(yaml.safe_dump(yaml.safe_load(config.read_text(encoding="utf-8")) | CONED)))
+    paying = enrolled(parse_station(yaml.safe_dump(yaml.safe_load(shipped) | CONED)))
     final = reckoning.performance(message, baseline, END, history, GAP_S, ts=END, final=True, station=paying)
     assert final is not None
     figures = {"event/e1/baseline": baseline, "event/e1/performance": final}
     journal.write({}, [StateRow(topic, 3, figure.model_dump_json()) for topic, figure in figures.items()])
     journal.close()
-    with serving(path, station):
+    return path
+
+
+@pytest.fixture
+def house(settled, tmp_path, config):
+    """A recorder's API over a copy of that journal."""
+    with serving(shutil.copy(settled, tmp_path / FILE_NAME), parse_station(config.read_text(encoding="utf-8"))):
         yield
 
 
@@ -254,3 +265,14 @@ def test_the_season_as_table_csv_and_page(house, coned, tmp_path) -> None:
 def test_wrong_usage_is_one_clear_line(house, coned, arguments, why) -> None:
     result = sps_report(coned, *arguments)
     assert (result.exit_code, why in result.stderr, len(result.stderr.splitlines())) == (2, True, 1)
+
+
+def test_the_token_is_read_from_the_folder_that_var_names(settled, tmp_path, config, monkeypatch) -> None:
+    monkeypatch.delenv("SPS_VAR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    token = make_token(tmp_path / "state")
+    with serving(shutil.copy(settled, tmp_path / FILE_NAME), parse_station(config.read_text(encoding="utf-8")), token=token):
+        assert sps_report(config, "e1", "--csv", "--var", str(tmp_path / "state")).exit_code == 0
+        refused = sps_report(config, "e1", "--csv", "--var", str(tmp_path / "elsewhere"))
+    assert refused.exit_code == 1
+    assert "name that folder with --var" in refused.output

@@ -14,8 +14,7 @@ from services.core.config.enrolment import Enrolment
 from services.core.events import EventStatus
 from services.recorder import accounts as module
 from services.recorder.accounts import Accounts
-from services.recorder.journal import StateRow
-from services.recorder.keeping import keep_up
+from services.recorder.journal import FILE_NAME, StateRow
 from tests.support.waiting import wait_for
 from tests.unit.recorder.test_reckoning import event
 
@@ -43,11 +42,9 @@ def coned(station):
 
 
 @pytest.fixture
-def past(fill, journal):
-    """Six days of 100 W, up to the start, rolled up as the recorder does."""
-    fill("2026-06-25T00:00", 6 * 1440 + 18 * 60, lambda i: {"p1_w": 100.0, "p2_w": 0.0, "p3_w": 0.0, "p4_w": 0.0})
-    while keep_up(journal, 150, 86_400_000):
-        pass
+def begun(rolled_up, tmp_path):
+    """Six days of 100 W, up to the start."""
+    rolled_up("2026-06-25T00:00", 6 * 1440 + 18 * 60, {"p1_w": 100.0, "p2_w": 0.0, "p3_w": 0.0, "p4_w": 0.0}, tmp_path / FILE_NAME)
 
 
 class HeldClock(ManualClock):
@@ -80,7 +77,7 @@ async def accounting(station, history, now, bus, monkeypatch):
             await task
 
 
-async def test_a_baseline_is_early_then_better_then_frozen(coned, history, past, fill, monkeypatch) -> None:
+async def test_a_baseline_is_early_then_better_then_frozen(coned, history, fill, monkeypatch) -> None:
     bus = Bus()
     async with accounting(coned, history, START - timedelta(hours=20), bus, monkeypatch) as (accounts, clock):
         accounts.heard(event(start=START, status=EventStatus.SCHEDULED))
@@ -116,7 +113,7 @@ async def test_a_baseline_is_early_then_better_then_frozen(coned, history, past,
         assert set(bus.problems) == {None}
 
 
-async def test_an_event_that_starts_now_has_its_baseline_at_once_and_frozen(coned, history, past, monkeypatch) -> None:
+async def test_an_event_that_starts_now_has_its_baseline_at_once_and_frozen(coned, history, monkeypatch) -> None:
     bus = Bus()
     async with accounting(coned, history, START + timedelta(seconds=5), bus, monkeypatch) as (accounts, _):
         accounts.heard(event(start=START))
@@ -124,7 +121,7 @@ async def test_an_event_that_starts_now_has_its_baseline_at_once_and_frozen(cone
         assert (first.frozen, first.factor, first.intervals[0].import_wh) == (True, 1.0, 100.0)
 
 
-async def test_late_readings_revise_final_figures_on_the_bus_and_in_the_journal(coned, history, past, fill, journal, monkeypatch) -> None:
+async def test_late_readings_revise_final_figures_on_the_bus_and_in_the_journal(coned, history, fill, journal, monkeypatch) -> None:
     fill("2026-07-01T18:00", 90, lambda i: {"p1_w": 20.0, "p2_w": 0.0, "p3_w": 80.0, "p4_w": 0.0})
     bus, done = Bus(), event(start=START, status=EventStatus.COMPLETED)
     async with accounting(coned, history, END + timedelta(hours=1), bus, monkeypatch) as (accounts, clock):
@@ -152,7 +149,7 @@ async def test_late_readings_revise_final_figures_on_the_bus_and_in_the_journal(
         assert (kept.revision, kept.reduction_wh) == (1, 160.0)
 
 
-async def test_a_missing_holiday_file_is_told(station, history, past, monkeypatch, tmp_path) -> None:
+async def test_a_missing_holiday_file_is_told(station, history, monkeypatch, tmp_path) -> None:
     rules = enrolled(station).programme.rules
     assert rules is not None
     lost = rules.model_copy(update={"holidays": rules.holidays.model_copy(update={"file": str(tmp_path / "gone.txt")})})

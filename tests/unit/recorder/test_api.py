@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -28,9 +30,7 @@ LOCAL = {"Host": "localhost"}
 
 
 def make_app(path, **more):
-    return create_app(
-        History(path), ManualClock(NOON), max_gap_s=lambda: 150, performance=lambda _: None, committed_until=lambda: NOON, **more
-    )
+    return create_app(History(path), ManualClock(NOON), max_gap_s=lambda: 150, account=lambda _: None, committed_until=lambda: NOON, **more)
 
 
 @contextlib.asynccontextmanager
@@ -116,6 +116,25 @@ async def test_with_a_token_only_who_knows_it_is_answered(journal, tmp_path) -> 
             200,
         ]
         assert (await asking("/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize("left", [None, ""])
+def test_a_full_disk_leaves_no_empty_token_behind(tmp_path, monkeypatch, left) -> None:
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if left is not None:  # as an earlier version did
+        (tmp_path / "recorder").mkdir()
+        (tmp_path / "recorder" / "api.token").write_text(left)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            make_token(tmp_path)
+    token = make_token(tmp_path)
+    assert len(token) > 40
+    assert make_token(tmp_path) == token
+    assert [file.name for file in (tmp_path / "recorder").iterdir()] == ["api.token"]
+    assert (tmp_path / "recorder" / "api.token").stat().st_mode & 0o777 == 0o600
 
 
 async def test_without_a_time_it_is_the_last_day_by_station_time(ask) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -106,7 +107,9 @@ def test_the_file_shrinks_in_slices_once_a_month(month) -> None:
 
 def test_upkeep_does_all_of_it_and_says_what_waits(month) -> None:
     said, told = {}, []
-    upkeep = Upkeep(ManualClock(NOW), 10, max_gap_s=lambda: 150, fed=lambda: None, health=said.__setitem__, tell=told.append)
+    upkeep = Upkeep(
+        ManualClock(NOW), 10, zone=ZoneInfo("UTC"), max_gap_s=lambda: 150, fed=lambda: None, health=said.__setitem__, tell=told.append
+    )
     while upkeep.slice(month):
         pass
     assert said["retention"] == "readings older than 10 days are kept until InfluxDB has taken them, at most as long again"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from services.bus import programmes
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
 from services.core.config.load import ConfigError, Problem, parse_station
@@ -65,7 +66,7 @@ def load_station(path: Path) -> Station:
         raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(None, str(path), "", f"byte {error.start} is not UTF-8; save it as UTF-8")]) from None
-    return parse_station(text)
+    return programmes.enrolled(parse_station(text), path.parent)
 
 
 def make_context(station: Station, var: Path) -> Context:

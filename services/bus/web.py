@@ -62,3 +62,4 @@ async def serve(app: Callable[..., Any], sock: socket.socket, *, closing: Callab
         closing()
         server.should_exit = True
         await serving
+        sock.close()  # a server that was told to leave before it had begun has not

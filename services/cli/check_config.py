@@ -35,8 +35,18 @@ def check_config(
     _tell_safety(station)
     _tell_positions(station)
     _tell_policy(station)
+    _tell_programme(station)
     if (why := _unwritable(station)) is not None:
         fail(f"positions.p3.switch: {why}", WRONG_USAGE)
+
+
+def _tell_programme(station: "Station") -> None:
+    enrolment = station.programme
+    if enrolment.rules is not None:
+        pledge = "" if enrolment.pledge_w is None else f", {enrolment.pledge_w:g} W pledged"
+        typer.echo(f"  events are settled by '{enrolment.name}': {enrolment.rules.title}{pledge}")
+        if enrolment.rules.recall:
+            typer.echo(f"  [recall] of its rules stand from memory, verify them: {', '.join(enrolment.rules.recall)}")
 
 
 def _tell_modes(hardware: "Hardware") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, WRONG_USAGE, CommandFailed, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station, recorder_headers
 from services.core.events import OPEN_STATUSES, BadValue, EventStatus, check_id, parse_start
 from services.core.goals import Method
 from services.core.preferences import Answer
@@ -119,6 +119,7 @@ def decline(event_id: EventId, config: ConfigOption = DEFAULT_CONFIG, wait: Wait
 def list_events(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """List the events that the recorder knows, the latest first.
 
@@ -137,7 +138,9 @@ def list_events(
     api = station.recorder.api
     where = f"{api.host}:{api.port}"
     try:
-        answer = requests.get(f"http://{where}/api/events", timeout=10)
+        answer = requests.get(f"http://{where}/api/events", headers=recorder_headers(), timeout=10)
+        if answer.status_code == 401:
+            fail(f"the recorder refused: {answer.json()['detail']}; name that folder with --var")
         answer.raise_for_status()
         events = TypeAdapter(list[EventMessage]).validate_json(answer.content)
     except requests.ConnectionError:

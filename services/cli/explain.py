@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import WRONG_USAGE, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station
+from services.cli.recorder_link import ask, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from services.core.config.station import Station
 
-TIMEOUT_S = 30.0
 FORMATS = (".png", ".svg")
 MARGIN = timedelta(hours=1)
 SERIES_STEP_S = 60
@@ -69,6 +69,7 @@ def explain(
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it into a .png or .svg file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """Explain an event: what was decided when, and why, with mode, goal, duty and state of charge.
 
@@ -102,13 +103,13 @@ def changes(entries: "Iterable[Entry]") -> "Iterable[Entry]":
 
 def from_journal(event_id: str, station: "Station") -> Story:
     """The story of an event of the running station, from its recorder."""
-    base = f"http://{station.recorder.api.host}:{station.recorder.api.port}/api"
-    found = _ask(f"{base}/events/{event_id}/report")
+    base = f"{base_of(station)}/api"
+    found = ask(f"{base}/events/{event_id}/report")
     event = found["event"]
     start, end = (datetime.fromisoformat(event[name]) for name in ("start", "end"))
     span = {"start": (start - MARGIN).isoformat(), "end": (end + MARGIN).isoformat()}
-    states = _ask(f"{base}/states", topic="controller/state", **span)
-    series = _ask(f"{base}/series", names="soc_pct", step_s=str(SERIES_STEP_S), **span)
+    states = ask(f"{base}/states", topic="controller/state", **span)
+    series = ask(f"{base}/series", names="soc_pct", step_s=str(SERIES_STEP_S), **span)
     charge = [(at, pct) for at, pct in zip(series["times"], series["series"]["soc_pct"], strict=True) if pct is not None]
     entries = [_entry(state, charge) for state in states if _belongs(state["payload"], event_id)]
     if not entries:
@@ -169,25 +170,6 @@ def from_results(event_id: str, folder: Path, policy: str) -> Story:
     )
     start, end = (datetime.fromisoformat(found[name]) for name in ("start", "end"))
     return Story(event_id, start, end, f"in a backtest, policy {policy}", entries)
-
-
-def _ask(url: str, **query: str) -> Any:
-    """What the recorder answers; ends the command with one line if it does not."""
-    import requests
-
-    try:
-        answer = requests.get(url, params=query, timeout=TIMEOUT_S)
-        body = answer.json()
-    except requests.ConnectionError:
-        where = url.partition("/api")[0]
-        fail(f"the recorder does not answer at {where}; start the station with `sps run`, or name a backtest's results with --from")
-    except (requests.RequestException, ValueError) as error:
-        fail(f"the recorder did not answer sensibly at {url}: {error}")
-    if answer.status_code in (404, 422) and "/report" in url:
-        fail("there is no such event; `sps event list` shows the known ones")
-    if not answer.ok:
-        fail(f"the recorder refused: {body.get('detail', body) if isinstance(body, dict) else body}")
-    return body
 
 
 def _print(story: Story, station: "Station") -> None:

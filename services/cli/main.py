@@ -7,7 +7,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, event, explain, relay, report, run, station
+from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app.add_typer(station.app, name="station")
 app.command(epilog=EPILOG)(report.report)
 app.command(epilog=EPILOG)(backtest.backtest)
 app.command(epilog=EPILOG)(explain.explain)
+app.command(epilog=EPILOG)(energy.energy)
+app.command(epilog=EPILOG)(export.export)
+app.command("import", epilog=EPILOG)(import_csv.import_)
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,37 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", envvar="SPS_CONFIG", show_default=True, metavar="FILE", help="The station's description.")
 ]
 VarOption = Annotated[Path, typer.Option("--var", envvar="SPS_VAR", show_default=True, metavar="FOLDER", help="Where all state is kept.")]
+_var: ContextVar[Path | None] = ContextVar("the state folder that --var names", default=None)
+
+
+def _note(var: Path) -> Path:
+    _var.set(var)
+    return var
+
+
+AskedVarOption = Annotated[
+    Path,
+    typer.Option(
+        "--var",
+        envvar="SPS_VAR",
+        show_default=True,
+        metavar="FOLDER",
+        callback=_note,
+        help="Where the station keeps its state; the recorder's token is in it.",
+    ),
+]
+"""For commands that ask the recorder: `recorder_headers` finds it again."""
 DEFAULT_CONFIG = Path("config/station.yaml")
 DEFAULT_VAR = Path("var")
+
+
+def recorder_headers() -> dict[str, str]:
+    """What a question to the recorder carries: its token, if there is one in the state folder (--var, SPS_VAR, or `var`)."""
+    import os
+
+    from services.bus.recorder_token import headers
+
+    return headers(_var.get() or Path(os.environ.get("SPS_VAR", DEFAULT_VAR)))
 
 
 def load_station(path: Path) -> "Station":

@@ -1,77 +1,111 @@
-"""`sps report`: what an event came to, as a table, as JSON, and as a picture."""
+"""`sps report`: what an event or a season came to, as a table, as JSON or CSV, as a picture and as a page to keep."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from services.cli.exits import WRONG_USAGE, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station
+from services.cli.recorder_link import ask, base_of
+from services.cli.report_notes import notes, total
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from rich.table import Table
 
-TIMEOUT_S = 30.0
+    from services.core.config.station import Station
+
 PLOT_MARGIN = timedelta(hours=1)
 """How much of the time before and after the event the picture shows."""
 PLOT_POINTS = 720
 FORMATS = (".png", ".svg")
+PAGES = (".html", ".htm")
 UNKNOWN = "unknown"
 
 
 def report(
     event: Annotated[str | None, typer.Argument(metavar="[ID]", help="The event's id. Default: the latest that has begun.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a line an interval, or a month; an empty cell is unknown.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it into a .png or .svg file.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as a page to print or keep.")] = None,
+    season: Annotated[
+        str | None, typer.Option("--season", metavar="YEAR", help="The programme's season (or the year): months, money, wear. Or 'this'.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """Report an event: baseline, grid energy, energy carried by the battery, and reduction per settlement interval.
 
     Example: sps report
 
-    Example: sps report summer-1 --plot summer-1.png
+    Example: sps report summer-1 --plot summer-1.png --html summer-1.html
+
+    Example: sps report --season 2026 --html season.html
     """
-    if plot is not None and plot.suffix.lower() not in FORMATS:
-        fail(f"--plot {plot}: use a file name that ends in {' or '.join(FORMATS)}", WRONG_USAGE)
+    _check_files(plot, html)
+    if as_json and as_csv:
+        fail("choose one form: --json or --csv", WRONG_USAGE)
     station = load_station(config)
-    base = f"http://{station.recorder.api.host}:{station.recorder.api.port}/api"
-    found = _ask(f"{base}/events/{event or _latest(base)}/report")
-    if plot is not None:
-        _plot(found, base, station.zone, plot)
+    if season is not None:
+        if event is not None or plot is not None:
+            fail("--season is about all events: it takes no ID and no --plot; its pictures stand in --html", WRONG_USAGE)
+        _season(station, season, html, as_json=as_json, as_csv=as_csv)
+        return
+    base = f"{base_of(station)}/api"
+    found = ask(f"{base}/events/{event or _latest(base)}/report")
+    if plot is not None or html is not None:
+        _draw(found, base, station.zone, plot, html)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
-        return
-    _print(found, station.zone)
-    if plot is not None:
-        typer.echo(f"drawn into {plot}")
+    elif as_csv:
+        from services.cli.report_csv import event_csv
+
+        typer.echo(event_csv(found))
+    else:
+        _print(found, station.zone)
+        for path, done in ((plot, "drawn into"), (html, "written to")):
+            if path is not None:
+                typer.echo(f"{done} {path}")
 
 
-def _ask(url: str, **query: str) -> Any:
-    """What the recorder answers; ends the command with one line if it does not."""
-    import requests
+def _check_files(plot: Path | None, html: Path | None) -> None:
+    for option, path, formats in (("--plot", plot, FORMATS), ("--html", html, PAGES)):
+        if path is not None and path.suffix.lower() not in formats:
+            fail(f"{option} {path}: use a file name that ends in {' or '.join(formats)}", WRONG_USAGE)
 
-    try:
-        answer = requests.get(url, params=query, timeout=TIMEOUT_S)
-        body = answer.json()
-    except requests.ConnectionError:
-        fail(
-            f"the recorder does not answer at {url.partition('/api')[0]}; start the station with `sps run`, or name its file with --config"
-        )
-    except (requests.RequestException, ValueError) as error:
-        fail(f"the recorder did not answer sensibly at {url}: {error}")
-    if answer.status_code in (404, 422) and "/report" in url:
-        fail("there is no such event; `sps event list` shows the known ones")
-    if not answer.ok:
-        fail(f"the recorder refused: {body.get('detail', body) if isinstance(body, dict) else body}")
-    return body
+
+def _season(station: "Station", year: str, html: Path | None, *, as_json: bool, as_csv: bool) -> None:
+    from rich.console import Console
+
+    from services.cli import season
+
+    found = season.gather(station, base_of(station), year)
+    if html is not None:
+        _write_page(html, lambda: _pages().season_page(found))
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=2))
+    elif as_csv:
+        from services.cli.report_csv import season_csv
+
+        typer.echo(season_csv(found.months, found.currency))
+    else:
+        console = Console(highlight=False)
+        console.print(f"[bold]{found.programme.title}[/bold]: {found.first} to {found.last}, as far as {min(found.until, found.last)}")
+        console.print(season.table(found))
+        for note in found.notes():
+            console.print(f"- {note}", markup=False)
+        if html is not None:
+            typer.echo(f"written to {html}")
 
 
 def _latest(base: str) -> str:
-    events = _ask(f"{base}/events")
+    events = ask(f"{base}/events")
     if not events:
         fail("there has been no event yet; `sps event schedule now` makes one")
     begun = [event for event in events if event["status"] in ("ongoing", "completed", "cancelled", "opted_out")]
@@ -87,11 +121,11 @@ def _print(found: dict[str, Any], zone: "ZoneInfo") -> None:
     console.print(f"[bold]Event {event['id']}[/bold]: {start:%a %d %b %Y %H:%M} to {end:%H:%M} ({zone.key}), {event['status']}")
     console.print(f"Goal: {_goal(event['goal'])}")
     if found["performance"] is None:
-        console.print("There are no figures yet: it has not begun, or never ran." + _reason(event))
+        console.print("There are no figures yet: it has not begun, or never ran." + _reason(event), markup=False)
     else:
         console.print(table(found["performance"], zone))
     for note in notes(found):
-        console.print(f"- {note}")
+        console.print(f"- {note}", markup=False)
 
 
 def table(performance: dict[str, Any], zone: "ZoneInfo") -> "Table":
@@ -112,47 +146,43 @@ def table(performance: dict[str, Any], zone: "ZoneInfo") -> "Table":
     return made
 
 
-def total(intervals: list[dict[str, Any]], figure: str) -> float | None:
-    """The sum over all intervals; None if one is unknown."""
-    known = [one[figure] for one in intervals if one[figure] is not None]
-    return sum(known) if known and len(known) == len(intervals) else None
-
-
-def notes(found: dict[str, Any]) -> list[str]:
-    """What a reader must know to take the figures for what they are."""
-    baseline, performance = found["baseline"], found["performance"]
-    said = []
-    if performance is not None and not found["final"]:
-        said.append("Provisional: the event is running, or its last readings are not on disk yet.")
-    if baseline is not None:
-        days = baseline["days"]
-        named = f"the days {', '.join(sorted(days))}" if days else f"nothing: {baseline['note']}"
-        said.append(f"Baseline: method '{baseline['method']}', resting on {named}.")
-    if performance is not None:
-        pv_wh = total(performance["intervals"], "pv_wh")
-        sun = f" Meanwhile PV gave {pv_wh:.0f} Wh." if pv_wh else ""
-        said.append(f"By battery is metered: what it gave to the load, less what the grid gave to it.{sun}")
-        said.append("Reduction is baseline less grid energy, and notional: an estimate at the plug is not the utility's meter.")
-        if performance["covered"] < 1:
-            said.append("Time without readings is not covered, and no reduction is claimed for it.")
-    return said
-
-
-def _plot(found: dict[str, Any], base: str, zone: "ZoneInfo", path: Path) -> None:
+def _draw(found: dict[str, Any], base: str, zone: "ZoneInfo", plot: Path | None, html: Path | None) -> None:
     event = found["event"]
     start, end = (datetime.fromisoformat(event[name]) for name in ("start", "end"))
     first, last = start - PLOT_MARGIN, end + PLOT_MARGIN
     step_s = max(60, round((last - first).total_seconds() / PLOT_POINTS / 60) * 60)
     query = {"names": "load_w,import_w,p3_w,soc_pct", "start": first.isoformat(), "end": last.isoformat(), "step_s": str(step_s)}
-    series = _ask(f"{base}/series", **query)
+    series = ask(f"{base}/series", **query)
+    if plot is not None:
+        try:
+            from services.cli.report_plot import draw
+        except ImportError as error:
+            _lacking(error)
+        try:
+            draw(found, series, zone, plot)
+        except OSError as error:
+            fail(f"cannot write {plot}: {error.strerror}; choose another file with --plot")
+    if html is not None:
+        _write_page(html, lambda: _pages().event_page(found, series, zone, _goal(event["goal"])))
+
+
+def _pages() -> Any:
     try:
-        from services.cli.report_plot import draw
+        from services.cli import report_html
     except ImportError as error:
-        fail(f"drawing needs matplotlib ({error}); install it with: pip install 'smart-power-station[report]'")
+        _lacking(error)
+    return report_html
+
+
+def _lacking(error: ImportError) -> NoReturn:
+    fail(f"drawing needs matplotlib and jinja2 ({error}); install them with: pip install 'smart-power-station[report]'")
+
+
+def _write_page(path: Path, made: Callable[[], str]) -> None:
     try:
-        draw(found, series, zone, path)
+        path.write_text(made(), encoding="utf-8")
     except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}; choose another file with --plot")
+        fail(f"cannot write {path}: {error.strerror}; choose another file with --html")
 
 
 def _goal(goal: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The picture of an event: power and its goal above, the battery's state of charge below."""
 
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +20,19 @@ _DAY_S = 86_400
 
 def draw(found: dict[str, Any], series: dict[str, Any], zone: ZoneInfo, path: Path) -> None:
     """Draw the report `found`, with `series` around it, into `path` (.png or .svg). Raises OSError."""
+    figure_of(found, series, zone).savefig(path)
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as an SVG element that can stand in a page."""
+    written = StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None})
+    text = written.getvalue()
+    return text[text.index("<svg") :]
+
+
+def figure_of(found: dict[str, Any], series: dict[str, Any], zone: ZoneInfo) -> Figure:
+    """The picture of the report `found`, with `series` around it."""
     figure = Figure(figsize=(10, 6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     power, charge = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -42,7 +56,7 @@ def draw(found: dict[str, Any], series: dict[str, Any], zone: ZoneInfo, path: Pa
     charge.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))  # type: ignore[no-untyped-call]
     charge.set_xlim(times[0], times[-1])
     figure.suptitle(f"Event {event['id']}: {start:%a %d %b %Y, %H:%M} to {end:%H:%M}. {_outcome(found)}", fontsize=11)
-    figure.savefig(path)
+    return figure
 
 
 def _draw_power(axes: Axes, times: list[float], series: dict[str, list[float | None]]) -> None:
@@ -58,6 +72,7 @@ def _draw_steps(axes: Axes, found: dict[str, Any]) -> None:
     named: set[str] = set()
     for one in found["baseline"]["intervals"] if found["baseline"] else ():
         start, end = (_days(datetime.fromisoformat(one[name])) for name in ("start", "end"))
+        _draw_band(axes, one, start, end)
         baseline_w = None if one["import_wh"] is None else one["import_wh"] / ((end - start) * 24)
         steps = (
             (baseline_w, "baseline (of the grid)", _BASELINE),
@@ -67,6 +82,14 @@ def _draw_steps(axes: Axes, found: dict[str, Any]) -> None:
             if level_w is not None:
                 axes.plot([start, end], [level_w, level_w], color=color, linestyle="--", label="_" if label in named else label)
                 named.add(label)
+
+
+def _draw_band(axes: Axes, one: dict[str, Any], start: float, end: float) -> None:
+    """Between what the load would have lain, nine times in ten."""
+    low, high = (one.get(name) for name in ("load_low_wh", "load_high_wh"))
+    if low is not None and high is not None:
+        hours = (end - start) * 24
+        axes.fill_between([start, end], low / hours, high / hours, color=_LOAD, alpha=0.08, linewidth=0)
 
 
 def _goal_w(goal: dict[str, Any], baseline_w: float | None) -> float | None:

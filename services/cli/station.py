@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EPILOG, fail
-from services.cli.options import DEFAULT_CONFIG, ConfigOption, load_station
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station, recorder_headers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +34,7 @@ def learn(
     days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="How far to look back.")] = 28,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    _var: AskedVarOption = DEFAULT_VAR,
 ) -> None:
     """Estimate capacity, efficiencies, idle draw and charge curve from the recorded readings, each with a 90 % interval.
 
@@ -93,7 +94,7 @@ def _ask(base: str, days: int) -> Any:
             fail("the recorder has no readings yet; let the station run for a week or more")
         query = {"names": "p2_w,p3_w,p4_w,soc_pct", "step_s": str(STEP_S), "end": until}
         query["start"] = (datetime.fromisoformat(until) - timedelta(days=days)).isoformat()
-        answer = requests.get(f"{base}/api/series", params=query, timeout=TIMEOUT_S)
+        answer = requests.get(f"{base}/api/series", params=query, headers=recorder_headers(), timeout=TIMEOUT_S)
         body = answer.json()
     except requests.ConnectionError:
         fail(f"the recorder does not answer at {base}; start the station with `sps run`, or name its file with --config")

@@ -5,8 +5,41 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.core.baseline import MIN_COVERED, Interval
-from services.core.energy import Energy, Flows, Quantity
+from services.core.energy import UNKNOWN, Energy, Flows, Quantity
 from services.core.positions import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What the meters say of one interval."""
+
+    imported: Energy
+    """P1 + P2."""
+    avoided: Energy
+    """P3 - P2, signed."""
+    pv: Energy
+    """P4."""
+    given: Energy
+    """P3."""
+    covered: float
+    """Share of the interval in which P1, P2 and P3 are all known."""
+
+
+def metered(intervals: Iterable[Interval], flows: Flows) -> list[Metered]:
+    """Each interval from the power samples themselves."""
+    found = []
+    for interval in intervals:
+        span = (interval.start.timestamp(), interval.end.timestamp())
+        found.append(
+            Metered(
+                flows.quantity(Quantity.IMPORT, *span),
+                flows.quantity(Quantity.AVOIDED, *span),
+                flows.energy(Position.P4, *span) if Position.P4 in flows.series else UNKNOWN,
+                flows.energy(Position.P3, *span),
+                flows.covered((Position.P1, Position.P2, Position.P3), *span),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +60,10 @@ class Settled:
     """Baseline minus import. For time without readings nothing is claimed: the baseline counts for the covered share."""
     covered: float
     """Share of the interval in which P1, P2 and P3 are all known."""
+    import_covered: float
+    """Share in which P1 and P2 are: for so much of it a reduction can be claimed."""
+    given_wh: float | None
+    """P3, for the battery's wear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +73,25 @@ class Settlement:
     intervals: tuple[Settled, ...]
     avoided_wh: float | None
     reduction_wh: float | None
+    pv_wh: float | None
+    given_wh: float | None
     covered: float
 
 
-def settle(intervals: Sequence[Interval], baseline_wh: Sequence[float | None], flows: Flows) -> Settlement:
+def settle(intervals: Sequence[Interval], baseline_wh: Sequence[float | None], found: Sequence[Metered]) -> Settlement:
     """Settle an event, or the part of it that is over (see `elapsed`).
 
     `baseline_wh` holds the estimated import of each interval. A figure of which less than nine tenths of the
     interval are covered is unknown.
     """
-    settled = tuple(_settle(interval, wh, flows) for interval, wh in zip(intervals, baseline_wh, strict=True))
+    settled = tuple(_settle(interval, wh, one) for interval, wh, one in zip(intervals, baseline_wh, found, strict=True))
     seconds = [(one.end - one.start).total_seconds() for one in settled]
     return Settlement(
         intervals=settled,
         avoided_wh=_total(settled, lambda one: one.avoided_wh),
         reduction_wh=_total(settled, lambda one: one.reduction_wh),
+        pv_wh=_total(settled, lambda one: one.pv_wh),
+        given_wh=_total(settled, lambda one: one.given_wh),
         covered=sum(one.covered * s for one, s in zip(settled, seconds, strict=True)) / sum(seconds) if settled else 0.0,
     )
 
@@ -70,19 +111,19 @@ def elapsed(
     return cut, shares
 
 
-def _settle(interval: Interval, baseline_wh: float | None, flows: Flows) -> Settled:
-    span = (interval.start.timestamp(), interval.end.timestamp())
-    imported = flows.quantity(Quantity.IMPORT, *span)
-    import_wh = _known(imported)
+def _settle(interval: Interval, baseline_wh: float | None, found: Metered) -> Settled:
+    import_wh = _known(found.imported)
     return Settled(
         start=interval.start,
         end=interval.end,
         baseline_wh=baseline_wh,
         import_wh=import_wh,
-        avoided_wh=_known(flows.quantity(Quantity.AVOIDED, *span)),
-        pv_wh=_known(flows.energy(Position.P4, *span)),
-        reduction_wh=None if import_wh is None or baseline_wh is None else baseline_wh * imported.covered - import_wh,
-        covered=flows.covered((Position.P1, Position.P2, Position.P3), *span),
+        avoided_wh=_known(found.avoided),
+        pv_wh=_known(found.pv),
+        reduction_wh=None if import_wh is None or baseline_wh is None else baseline_wh * found.imported.covered - import_wh,
+        covered=found.covered,
+        import_covered=found.imported.covered,
+        given_wh=_known(found.given),
     )
 
 

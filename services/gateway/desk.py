@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from services.bus import recorder_token
 from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.bus.contract import PREFERENCES
@@ -29,12 +31,14 @@ class Desk:
     keep: Callable[[PreferencesSection], None] = lambda _: None
     """Writes preferences to disk. Raises OSError."""
     heard: Heard = field(default_factory=Heard)
+    var: Path = Path("var")
+    """The root of all state, where the recorder's token lies."""
 
     def __post_init__(self) -> None:
         self.heard.listen(self.bus)
         self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.chosen)
         api = self.station.recorder.api
-        self.recorder = RecorderLink(f"http://{api.host}:{api.port}")
+        self.recorder = RecorderLink(f"http://{api.host}:{api.port}", lambda: recorder_token.headers(self.var))
 
     def moment(self) -> view.Moment:
         """Now, as the view needs it."""

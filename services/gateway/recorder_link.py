@@ -1,7 +1,7 @@
 """Questions to the recorder's query API, off the event loop."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
@@ -14,8 +14,10 @@ TIMEOUT_S = 10.0
 class RecorderLink:
     """Reads from the recorder at `base_url`."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, headers: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`headers` gives what a request must carry: the recorder's token, if it wants one."""
         self._base_url = base_url
+        self._headers = headers
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The JSON at `path`. Raises ApiError: 404 as the recorder says, 502 for an unusable answer, 503 if there is none."""
@@ -26,7 +28,7 @@ class RecorderLink:
             with requests.Session() as session:
                 # The recorder is on this machine: no proxy may stand between.
                 session.trust_env = False
-                response = session.get(f"{self._base_url}{path}", params=dict(params), timeout=TIMEOUT_S)
+                response = session.get(f"{self._base_url}{path}", params=dict(params), headers=dict(self._headers()), timeout=TIMEOUT_S)
                 body = response.json()
         except requests.exceptions.JSONDecodeError:
             raise _unusable(f"status {response.status_code} without JSON") from None

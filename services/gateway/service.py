@@ -23,7 +23,7 @@ async def run(context: Context) -> None:
     async with context.bus("gateway") as bus:
         path = context.state_dir("gateway") / "preferences.json"
         chosen, complaints = _preferences(path, context.station)
-        desk = Desk(context.station, context.clock, bus, chosen, keep=partial(preferences.save, path))
+        desk = Desk(context.station, context.clock, bus, chosen, keep=partial(preferences.save, path), var=context.var)
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")

@@ -29,6 +29,11 @@ class Column:
         """Whether any device of this kind could mean this."""
         return self.low <= value <= self.high
 
+    def refusal(self, value: float) -> str:
+        """What to say of a value that is not possible."""
+        unit = " and its unit: a thousandth of it could be" if self.possible(value / 1000) else ""
+        return f"it must lie between {self.low:g} and {self.high:g} {self.unit}; check the device{unit}"
+
 
 _POWER = Column(10, -30_000, 30_000, "W")
 _VOLTAGE = Column(10, 0, 1_000, "V")

@@ -2,31 +2,24 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import date, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
-from services.core.energy import Flows, PowerSeries
-from services.core.positions import Position
-from services.recorder.columns import COLUMNS
+from services.core.baseline import Interval, Measured
+from services.core.energy import Flows, Quantity
+from services.recorder import day_table, energy_table, following, samples, series
+from services.recorder.energy_table import Energies
 from services.recorder.journal import JournalError, to_ms
+from services.recorder.samples import SEEN_AS_ONE_S
+from services.recorder.series import SERIES, MeanSeries, Series, Steps
 
-SUMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"load_w": ("p1_w", "p3_w"), "import_w": ("p1_w", "p2_w")})
-SERIES = (*(name for name in COLUMNS if not name.endswith(("_wh", "_on", "_mode"))), *SUMS)
-"""What can be asked for as a series of means."""
-
-SEEN_AS_ONE_S = 150.0
-"""For the eye, a picture's line goes on over so much; also how far beyond a window its neighbours are looked for."""
-GAP_SPACINGS = 2.5
-"""Rows that always came further apart than today's polls (imported, or simulated as a past) are no gaps."""
-
-MeanSeries = list[float | None]
+__all__ = ["SERIES", "History", "StateAt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +42,64 @@ class History:
 
         Steps without a reading are bridged where the gap is no longer than `max_gap_s`, or SEEN_AS_ONE_S.
         """
-        columns = list(dict.fromkeys(column for name in names for column in SUMS.get(name, (name,))))
-        found: dict[str, MeanSeries] = {column: [None] * count for column in columns}
-        query = (
-            f"SELECT (ts - ?1) / ?2, {', '.join(f'avg({column})' for column in columns)} "  # noqa: S608 - names of columns
-            "FROM reading WHERE ts >= ?1 AND ts < ?3 GROUP BY 1"
-        )
-        start_ms, step_ms = start_s * 1000, step_s * 1000
+        return {name: one.means for name, one in self.series(names, Steps(start_s, step_s, count), max_gap_s).items()}
+
+    def series(self, names: Sequence[str], steps: Steps, max_gap_s: float) -> dict[str, Series]:
+        """The same with the share of each step that is covered; what was bridged over is not."""
         with self._open() as db:
-            for step, *means in db.execute(query, (start_ms, step_ms, start_ms + count * step_ms)):
-                for column, mean in zip(columns, means, strict=True):
-                    if mean is not None:
-                        found[column][step] = COLUMNS[column].decode(mean)
-        for means in found.values():
-            _bridge(means, int(max(max_gap_s, SEEN_AS_ONE_S) // step_s))
-        return {name: _sum([found[column] for column in SUMS[name]]) if name in SUMS else found[name] for name in names}
+            found = series.read(db, names, steps)
+        for one in found.values():
+            series.bridge(one.means, int(max(max_gap_s, SEEN_AS_ONE_S) // steps.step_s))
+        return found
 
     def flows(self, start: datetime, end: datetime, max_gap_s: float) -> Flows:
-        """The power at every position over a time, and as far beyond it as a gap may reach.
+        """The power at every position over a time, and as far beyond it as a gap may reach: from the readings themselves.
 
-        Power is known between two readings at most `max_gap_s` apart, or GAP_SPACINGS times what is usual among them.
+        Power is known between two readings at most `max_gap_s` apart, or samples.GAP_SPACINGS times what is usual among them.
         """
-        margin_ms = round(max(max_gap_s, SEEN_AS_ONE_S) * 1000)
-        window = (to_ms(start) - margin_ms, to_ms(end) + margin_ms)
-        series = {}
         with self._open() as db:
-            for position in Position:
-                query = f"SELECT ts / 1000.0, {position}_w / 10.0 FROM reading WHERE ts BETWEEN ? AND ? AND {position}_w IS NOT NULL"  # noqa: S608
-                series[position] = PowerSeries.of(db.execute(query, window))
-        usual_s = max((spacing for one in series.values() if (spacing := one.spacing_s()) is not None), default=0.0)
-        return Flows(series, max(max_gap_s, GAP_SPACINGS * usual_s))
+            return samples.flows(db, to_ms(start), to_ms(end), max_gap_s)
+
+    def energies(self, windows: Sequence[tuple[datetime, datetime]], max_gap_s: float) -> list[Energies]:
+        """The energy of every position over each of `windows`, from the cheapest table; also where the readings are gone."""
+        with self._open() as db:
+            return energy_table.of_spans(db, [(start.timestamp(), end.timestamp()) for start, end in windows], max_gap_s)
+
+    def measured(self, windows: Sequence[Interval], max_gap_s: float) -> list[Measured]:
+        """Import and load over each of `windows`, as a baseline asks for them."""
+        found = self.energies([(window.start, window.end) for window in windows], max_gap_s)
+        return [Measured(one.flows[Quantity.IMPORT], one.flows[Quantity.LOAD]) for one in found]
+
+    def hours(self, first: int, last: int, max_gap_s: float) -> list[Energies]:
+        """Every hour from `first` up to before `last`, counted since the epoch."""
+        with self._open() as db:
+            return energy_table.by_hour(db, first, last, max_gap_s)
+
+    def days(self, first: date, last: date, zone: ZoneInfo, max_gap_s: float) -> dict[date, Energies]:
+        """Every local day from `first` up to before `last`."""
+        with self._open() as db:
+            return day_table.by_day(db, first, last, zone, max_gap_s)
+
+    def follow(self, after: str | None, limit: int, settled_ms: int, start: datetime | None = None) -> following.Page:
+        """The next rows after a cursor, in the order in which they can be relied upon; without one, from `start` or the first on.
+
+        Raises following.BadCursor.
+        """
+        first_ms = following.FIRST_MS + 1 if start is None else to_ms(start)
+        with self._open() as db:
+            return following.page(db, None if after is None else following.Cursor.parse(after), limit, settled_ms, first_ms)
+
+    def feed_cursor(self, name: str) -> str | None:
+        """How far a feed of this recorder had come when it was last noted."""
+        with self._open() as db:
+            found = db.execute("SELECT cursor FROM feed WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def states_after(self, number: int, limit: int) -> list[tuple[int, str, int, str]]:
+        """What was said and stored after the entry of that number: number, topic, time in ms, payload as JSON."""
+        with self._open() as db:
+            query = "SELECT rowid, topic, ts, payload FROM state WHERE rowid > ? ORDER BY rowid LIMIT ?"
+            return db.execute(query, (number, limit)).fetchall()
 
     def states(self, topic: str, start: datetime, end: datetime, limit: int) -> list[StateAt]:
         """What was said under `topic`, oldest first, at most `limit`."""
@@ -117,16 +138,3 @@ class History:
                 db.close()
         except sqlite3.Error as error:
             raise JournalError(f"the journal cannot be read: {error}") from error
-
-
-def _bridge(means: MeanSeries, longest: int) -> None:
-    """Join two means that are at most `longest` steps apart by a straight line."""
-    known = [(i, mean) for i, mean in enumerate(means) if mean is not None]
-    for (i, left), (j, right) in pairwise(known):
-        if 1 < j - i <= longest:
-            for k in range(i + 1, j):
-                means[k] = left + (right - left) * (k - i) / (j - i)
-
-
-def _sum(parts: Sequence[MeanSeries]) -> MeanSeries:
-    return [None if None in values else sum(value for value in values if value is not None) for values in zip(*parts, strict=True)]

@@ -9,6 +9,7 @@ from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage
 from services.core.positions import Position
 from services.recorder.columns import COLUMNS, INDEX, Row, empty_row
 from services.recorder.journal import StateRow, to_ms
+from services.recorder.units import UnitWatch, of_one_reading
 
 BACKLOG_ROWS = 20_000
 """About two hours at one reading a second from each device, in about 10 MB: what is kept while the disk refuses."""
@@ -23,7 +24,7 @@ _POSITIONS = frozenset(Position)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reading that cannot be true, and is not stored."""
+    """A reading that cannot be true, and is not stored; or that is suspected, and is stored all the same."""
 
     field: str
     value: str
@@ -51,13 +52,25 @@ class Intake:
         self._content: dict[str, Mapping[str, Any]] = {}
         self._latest: dict[str, StateRow] = {}
         self._estimate_pct: float | None = None
+        self._watches: dict[str, UnitWatch] = {}
+        self.suspected: Callable[[Refusal], None] = lambda _: None
+        """Hears of a reading that seems to come in another unit. It is stored as it came."""
 
     def position(self, position: str, message: PositionReading, *, now: datetime, speed: float) -> Refusal | None:
         """Take a position's reading."""
         if position not in _POSITIONS:
             return Refusal("position", position, f"there are only {', '.join(sorted(_POSITIONS))}")
         names = (f"{position}_w", f"{position}_v", f"{position}_wh")
-        return self._reading(position, message.ts, names, (message.power_w, message.voltage_v, message.energy_wh), now, speed)
+        refusal = self._reading(position, message.ts, names, (message.power_w, message.voltage_v, message.energy_wh), now, speed)
+        if refusal is None:
+            self._suspect(names[0], message.power_w, of_one_reading(message.power_w, message.voltage_v, message.current_a))
+            self._suspect(names[1], message.voltage_v, None)
+        return refusal
+
+    def _suspect(self, name: str, value: float | None, why: str | None) -> None:
+        if value is not None and (why := self._watches.setdefault(name, UnitWatch()).suspect(value) or why) is not None:
+            remedy = f"it is stored as it came, but it is {why}: does the device report another unit than {COLUMNS[name].unit}?"
+            self.suspected(Refusal(name, f"{value:g}", remedy))
 
     def battery(self, message: BatteryReadingMessage, *, now: datetime, speed: float) -> Refusal | None:
         """Take the power station's reading."""
@@ -77,10 +90,7 @@ class Intake:
     ) -> Refusal | None:
         for name, value in zip(names, values, strict=True):
             if value is not None and not COLUMNS[name].possible(value):
-                column = COLUMNS[name]
-                return Refusal(
-                    name, f"{value:g}", f"it must lie between {column.low:g} and {column.high:g} {column.unit}; check the device"
-                )
+                return Refusal(name, f"{value:g}", COLUMNS[name].refusal(value))
         if ts - now > timedelta(seconds=FUTURE_S * speed):
             return Refusal("ts", ts.isoformat(), f"it lies ahead of the station's clock ({now:%Y-%m-%dT%H:%M:%SZ}); set the device's clock")
         ts_ms = to_ms(ts)

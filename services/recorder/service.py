@@ -1,6 +1,7 @@
 """The recorder: everything that is told on the bus goes to the journal; baselines, settlements and answers come from it."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,14 +13,18 @@ from services.bus.messages.base import Payload, Telemetry
 from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, PositionReading
 from services.bus.messages.events import EventBaseline, EventMessage, EventPerformance
 from services.bus.messages.state import Committed
+from services.bus.recorder_token import make_token
 from services.bus.runtime import Context
 from services.bus.topics import Topics
 from services.recorder import reckoning
 from services.recorder.accounts import Accounts
 from services.recorder.api import create_app
 from services.recorder.history import History
+from services.recorder.import_api import add_import
+from services.recorder.influx_feed import Feed
 from services.recorder.intake import Refusal
 from services.recorder.journal import FILE_NAME
+from services.recorder.upkeep import Upkeep
 from services.recorder.writer import Writer
 
 RETRY_LISTEN_S = 5.0
@@ -57,15 +62,20 @@ class _Recorder:
         self._notices: asyncio.Queue[str] = asyncio.Queue()
         path = context.var / "recorder" / FILE_NAME
         self._history = History(path)
+        self._loop = asyncio.get_running_loop()
+        self._feed = self._make_feed(context)
         self._writer = Writer(
             path,
             self._clock,
             self._station.recorder.commit_every_s,
+            self._make_upkeep(self._feed),
             committed=self._committed,
-            health=lambda problem: self._health("journal", problem),
+            health=self._health,
             tell=self._notices.put_nowait,
         )
         self._intake = self._writer.intake
+        self._intake.suspected = lambda suspicion: self._tell(suspicion, "", "reading suspected")
+        self._token = self._make_token(context)
         self._accounts = Accounts(
             self._station,
             self._clock,
@@ -73,15 +83,66 @@ class _Recorder:
             committed_until=lambda: self._writer.until,
             publish=self._publish_figures,
             withdraw=self._withdraw,
+            keep=self._keep_figures,
+            health=lambda problem: self._health("holidays", problem),
         )
 
     async def run(self) -> None:
         """Record, reckon and answer until cancelled."""
+        self._listen()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run(self._started), name="recorder: journal")
             group.create_task(self._accounts.run(), name="recorder: accounts")
             group.create_task(self._answer(), name="recorder: api")
             group.create_task(self._tell_notices(), name="recorder: notices")
+            if self._feed is not None:
+                group.create_task(self._feed.run(), name="recorder: InfluxDB")
+
+    def _make_token(self, context: Context) -> str | None:
+        try:
+            return make_token(context.var)
+        except OSError:
+            if self._station.recorder.token:
+                raise
+            return None  # a folder that cannot be written: answers go on, only imports need the token
+
+    def _make_feed(self, context: Context) -> Feed | None:
+        if (settings := self._station.recorder.influx) is None:
+            return None
+        return Feed(
+            settings,
+            self._station.station,
+            context.var,
+            self._history,
+            self._clock,
+            context.random,
+            settled_ms=lambda: self._writer.settled_ms(),  # noqa: PLW0108 - the writer is made later
+            health=lambda problem: self._health("influx", problem),
+            tell=self._notices.put_nowait,
+        )
+
+    def _make_upkeep(self, feed: Feed | None) -> Upkeep:
+        # Upkeep works in the journal's thread; what it says is said in the loop's.
+        return Upkeep(
+            self._clock,
+            self._station.recorder.raw_days,
+            zone=self._station.zone,
+            max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
+            fed=None if feed is None else lambda: feed.cursor,
+            fed_states=lambda: None if feed is None else feed.state_number,
+            health=lambda part, problem: self._in_loop(self._health, part, problem),
+            tell=lambda notice: self._in_loop(self._notices.put_nowait, notice),
+        )
+
+    def _in_loop(self, call: Callable[..., None], *values: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(call, *values)
+
+    def _listen(self) -> None:
+        """Hear readings from the first moment: they wait in memory while the journal is checked, or brought to a new form."""
+        self._bus.subscribe(contract.POSITION_READING, self._position)
+        self._bus.subscribe(contract.BATTERY_READING, self._battery)
+        self._bus.subscribe(contract.BATTERY_ESTIMATE, self._estimate)
 
     def _started(self, last_states: Mapping[str, str]) -> None:
         # What is retained on the bus is heard again at each start: it is only news if the journal does not know it.
@@ -89,9 +150,6 @@ class _Recorder:
             if (found := self._topics.identify(self._topics.root + topic)) is not None:
                 passing = PASSING.get(found[0].pattern, frozenset())
                 self._intake.remember(topic, {name: value for name, value in json.loads(payload).items() if name not in passing})
-        self._bus.subscribe(contract.POSITION_READING, self._position)
-        self._bus.subscribe(contract.BATTERY_READING, self._battery)
-        self._bus.subscribe(contract.BATTERY_ESTIMATE, self._estimate)
         for channel in (
             contract.RELAY_STATE,
             contract.CONTROLLER_STATE,
@@ -141,7 +199,11 @@ class _Recorder:
         channel: Channel[Payload] = contract.EVENT_BASELINE if isinstance(figures, EventBaseline) else contract.EVENT_PERFORMANCE
         self._bus.publish(channel, figures, event_id=figures.event_id)
         if isinstance(figures, EventBaseline) or figures.final:
-            self._keep(channel, self._topics.build(channel, {"event_id": figures.event_id}), figures)
+            self._keep_figures(figures)
+
+    def _keep_figures(self, figures: EventBaseline | EventPerformance) -> None:
+        channel: Channel[Payload] = contract.EVENT_BASELINE if isinstance(figures, EventBaseline) else contract.EVENT_PERFORMANCE
+        self._keep(channel, self._topics.build(channel, {"event_id": figures.event_id}), figures)
 
     def _withdraw(self, event_id: str) -> None:
         self._bus.clear(contract.EVENT_BASELINE, event_id=event_id)
@@ -149,6 +211,8 @@ class _Recorder:
 
     def _committed(self, until: datetime) -> None:
         self._bus.publish(contract.COMMITTED, Committed(ts=self._clock.now(), until=until))
+        if self._feed is not None:
+            self._feed.committed()
 
     async def _tell_notices(self) -> None:
         while True:
@@ -156,9 +220,9 @@ class _Recorder:
             await self._bus.wait_connected()  # at the start the journal speaks before the broker has answered
             self._bus.report(notice)
 
-    def _tell(self, refusal: Refusal | None, topic: str) -> None:
+    def _tell(self, refusal: Refusal | None, topic: str, what: str = "reading refused") -> None:
         if refusal is not None:
-            self._bus.report("reading refused", field=refusal.field, value=refusal.value, remedy=refusal.remedy, topic=topic)
+            self._bus.report(what, field=refusal.field, value=refusal.value, remedy=refusal.remedy, topic=topic or None)
 
     def _health(self, part: str, problem: str | None) -> None:
         if problem is None:
@@ -172,9 +236,13 @@ class _Recorder:
             self._history,
             self._clock,
             max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
-            performance=self._accounts.performance,
+            account=self._accounts.account,
             committed_until=lambda: self._writer.until,
+            settled_ms=self._writer.settled_ms,
+            zone=self._station.zone,
+            token=self._token if self._station.recorder.token else None,
         )
+        add_import(app, self._writer.fill, self._clock, self._token)
         endpoint = self._station.recorder.api
         while True:
             try:

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.bus.clock import Clock
+from services.recorder import importing
+from services.recorder.columns import Row
+from services.recorder.importing import Filled
 from services.recorder.intake import Batch, Intake
 from services.recorder.journal import Journal, JournalCorrupt, JournalError, open_or_replace
+from services.recorder.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,10 @@ T = TypeVar("T")
 
 RETRY_S = 2.0
 """Real seconds between two attempts while the disk refuses."""
+UPKEEP_PAUSE_S = 0.05
+"""Real seconds between two slices of upkeep: at least half of the time belongs to commits and answers."""
+SETTLED_S = 60.0
+"""Real seconds after which a reading that has not come yet counts as late."""
 
 
 class Writer:
@@ -29,19 +37,22 @@ class Writer:
         path: Path,
         clock: Clock,
         commit_every_s: float,
+        upkeep: Upkeep,
         *,
         committed: Callable[[datetime], None],
-        health: Callable[[str | None], None],
+        health: Callable[[str, str | None], None],
         tell: Callable[[str], None],
     ) -> None:
-        """`committed` hears up to when readings are on disk; `health` what is wrong, or None; `tell` what a person must know."""
+        """`committed` hears up to when readings are on disk, `health` what is wrong with which part, `tell` what a person must know."""
         self._path = path
         self._clock = clock
         self._every_s = commit_every_s
+        self._upkeep = upkeep
         self._committed = committed
         self._health = health
         self._tell = tell
         self._wake = asyncio.Event()
+        self._written = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "journal")
         self._journal: Journal | None = None
         self._refused = False
@@ -56,6 +67,7 @@ class Writer:
         `started` hears the last state under each topic, or nothing if the journal cannot be opened yet. Cancelled,
         this commits a last time and lets go of the file.
         """
+        keeping: asyncio.Task[None] | None = None
         try:
             states = await self._try(self._begin)
             started(states or {})
@@ -63,10 +75,13 @@ class Writer:
                 await self._clock.sleep(RETRY_S)
                 self._keep(Batch())
                 states = await self._try(self._begin)
+            keeping = asyncio.create_task(self._keep_house(), name="recorder: upkeep")
             while True:
                 await self._pause()
                 await self._commit()
         finally:
+            if keeping is not None:
+                keeping.cancel()
             await self._commit()
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
             self._thread.shutdown()
@@ -80,16 +95,68 @@ class Writer:
             async with asyncio.timeout(self._every_s):
                 await self._wake.wait()
 
+    async def _keep_house(self) -> None:
+        """Upkeep in slices, in the journal's thread: a commit waits for one of them at most."""
+        while True:
+            more = False
+            try:
+                more = await asyncio.get_running_loop().run_in_executor(self._thread, self._slice)
+                self._health("upkeep", None)
+            except JournalError as error:
+                if isinstance(error, JournalCorrupt):  # the next commit opens it anew, and looks at all of it
+                    await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+                log.warning("not kept up: %s", error)
+                self._health("upkeep", f"rollups wait: {error}")
+                await self._clock.sleep(RETRY_S)
+            if more:
+                await self._clock.sleep(UPKEEP_PAUSE_S)
+            else:
+                self._written.clear()
+                await self._written.wait()
+
+    def _slice(self) -> bool:
+        return self._journal is not None and self._upkeep.slice(self._journal)
+
+    async def fill(self, rows: Mapping[int, Row]) -> Filled:
+        """Store what the journal lacks of readings from elsewhere; on disk once this returns. Raises JournalError."""
+        settled_ms, reach_ms = self.settled_ms(), self._upkeep.reach_ms()
+        loop = asyncio.get_running_loop()
+        try:
+            filled = await loop.run_in_executor(
+                self._thread, lambda: importing.fill(self._ready(), rows, settled_ms=settled_ms, reach_ms=reach_ms)
+            )
+        except JournalCorrupt:
+            await loop.run_in_executor(self._thread, self._close)
+            raise
+        if rows:
+            self._reached(rows)
+        self._written.set()
+        return filled
+
+    def _ready(self) -> Journal:
+        if self._journal is None:
+            raise JournalError("the journal is not open yet; try again in a moment")
+        return self._journal
+
+    def settled_ms(self) -> int:
+        """How far behind the newest reading, in station time, the journal can be relied upon to be complete."""
+        return round(SETTLED_S * 1000 * self._clock.speed)
+
     async def _commit(self) -> None:
         self._wake.clear()
         if not (batch := self.intake.take()):
             return
-        if await self._try(lambda: self._opened().write(batch.rows, batch.states)) is None:
+        settled_ms, reach_ms = self.settled_ms(), self._upkeep.reach_ms()
+        if await self._try(lambda: self._opened().write(batch.rows, batch.states, settled_ms=settled_ms, reach_ms=reach_ms)) is None:
             self._keep(batch)
         elif batch.rows:
-            newest = datetime.fromtimestamp(max(batch.rows) / 1000, UTC)
-            self.until = newest if self.until is None else max(self.until, newest)
-            self._committed(self.until)
+            self._reached(batch.rows)
+        self._written.set()
+
+    def _reached(self, rows: Mapping[int, Row]) -> None:
+        newest = datetime.fromtimestamp(max(rows) / 1000, UTC)
+        self.until = newest if self.until is None else max(self.until, newest)
+        self._committed(self.until)
 
     def _keep(self, batch: Batch) -> None:
         if lost := self.intake.put_back(batch):
@@ -102,12 +169,13 @@ class Writer:
         except JournalError as error:
             if isinstance(error, JournalCorrupt):
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-            log.warning("not recorded: %s", error)
-            self._health(f"readings are kept in memory only: {error}")
+            if not self._refused:  # once: the disk that is full may be the log's, too
+                log.warning("not recorded: %s", error)
+            self._health("journal", f"readings are kept in memory only: {error}")
             self._refused = True
             return None
         if self._refused:
-            self._health(None)
+            self._health("journal", None)
             self._refused = False
         if self._notice is not None:
             self._tell(self._notice)
@@ -118,6 +186,7 @@ class Writer:
     def _opened(self) -> Journal:
         if self._journal is None:
             self._journal, self._notice = open_or_replace(self._path, f"{self._clock.now():%Y%m%dT%H%M%S}")
+            self._upkeep.opened()
         return self._journal
 
     def _begin(self) -> Mapping[str, str]:
@@ -128,5 +197,7 @@ class Writer:
 
     def _close(self) -> None:
         if self._journal is not None:
+            with contextlib.suppress(JournalError):
+                self._upkeep.save_cursor(self._journal)
             self._journal.close()
             self._journal = None

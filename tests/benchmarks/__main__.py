@@ -16,9 +16,12 @@ from tests.benchmarks.figure import Figure
 
 LATEST = Path("bench/latest.json")
 BENCHMARKS = {
+    "baseline_bias": "baselines",
+    "baseline_mae": "baselines",
     "ble_absent_cpu": "ble",
     "ble_duty": "ble",
     "reaction": "reaction",
+    "interval_coverage": "baselines",
     "relay_confirm_kasa": "relays_more",
     "relay_confirm_shelly_ble": "relays_more",
     "relay_confirm_shelly_gen1": "relays",
@@ -38,6 +41,15 @@ BENCHMARKS = {
     "backtest_speed": "backtest_speed",
     "backtest_growth": "backtest_speed",
     "violations": "violations",
+    "bytes_per_sample": "storage",
+    "dirtied_per_day": "storage",
+    "upkeep_stall": "storage",
+    "ingest": "storage",
+    "baseline_query": "queries",
+    "baseline_growth": "queries",
+    "day_query": "queries",
+    "years_query": "queries",
+    "influx_catch_up": "influx",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

@@ -18,6 +18,11 @@ def need_mosquitto_pub() -> None:
     _need(shutil.which("mosquitto_pub") is not None, "mosquitto_pub", "mosquitto-clients")
 
 
+def need_victoria() -> None:
+    """A server that accepts InfluxDB 2's writes."""
+    _need(shutil.which("victoria-metrics") is not None, "VictoriaMetrics", "victoria-metrics")
+
+
 def need_chromium() -> None:
     """A browser for the page."""
     _need(shutil.which("chromium") is not None, "Chromium", "chromium")

@@ -112,7 +112,10 @@ class BaselineInterval(Payload):
     import_wh: float | None
     """Estimated grid import P1 + P2, had there been no event."""
     load_wh: float | None
-    """Estimated load P1 + P3."""
+    """Estimated load P1 + P3: the low-bias estimate, or the mean of the baseline's days while there is none."""
+    load_low_wh: float | None = None
+    load_high_wh: float | None = None
+    """Between these the load would lie nine times in ten."""
 
 
 class RefusedDay(Payload):
@@ -136,6 +139,26 @@ class EventBaseline(Telemetry):
     note: str = ""
     """Why there is no baseline, or what is special about it."""
     intervals: tuple[BaselineInterval, ...]
+    programme: str = ""
+    """The programme by whose rule the import was reckoned."""
+    recall: tuple[str, ...] = ()
+    """Fields of that programme's file that stand from memory, not from its text."""
+    factor: float | None = None
+    """What the import was multiplied by after the day's own hours before the event."""
+    offset_w: float | None = None
+    """What was added to it."""
+    frozen: bool = False
+    """The event has begun: this is what it is settled against."""
+    load_method: str = ""
+    """How the load was estimated; empty while there is no low-bias estimate."""
+    load_trials: int = 0
+    """On how many of the home's own days that method was validated."""
+    load_error: float | None = None
+    """Its relative error on them."""
+    load_total_wh: float | None = None
+    load_total_low_wh: float | None = None
+    load_total_high_wh: float | None = None
+    """The whole event's load, and between what it would lie nine times in ten: narrower than the sum of the intervals'."""
 
 
 class PerformanceInterval(Payload):
@@ -154,6 +177,10 @@ class PerformanceInterval(Payload):
     """Baseline minus import."""
     covered: Annotated[float, Field(ge=0, le=1)]
     """Share of the interval for which readings exist."""
+    load_estimate_wh: float | None = None
+    """The low-bias estimate of the load P1 + P3."""
+    load_low_wh: float | None = None
+    load_high_wh: float | None = None
 
 
 class EventPerformance(Telemetry):
@@ -165,3 +192,23 @@ class EventPerformance(Telemetry):
     avoided_wh: float | None
     reduction_wh: float | None
     covered: Annotated[float, Field(ge=0, le=1)]
+    estimate_reduction_wh: float | None = None
+    """The low-bias estimate of the load, less the import: an honest figure beside the programme's."""
+    estimate_low_wh: float | None = None
+    estimate_high_wh: float | None = None
+    """Between these it lies nine times in ten; once the event is over."""
+    pv_wh: float | None = None
+    given_wh: float | None = None
+    """P3: what the battery gave, for its wear."""
+    pledge_w: float | None = None
+    performance_factor: float | None = None
+    """By the programme's rule; null without a pledge or without a baseline."""
+    payment: float | None = None
+    """Performance payment, notional: a plug is not the utility's meter. The reservation is paid by the month."""
+    currency: str | None = None
+    notes: tuple[str, ...] = ()
+    """What is unusual, such as an event outside of the programme's season."""
+    revision: int = 0
+    """Counts how often the final figures were revised because readings came late."""
+    changed: tuple[str, ...] = ()
+    """What the last revision changed."""

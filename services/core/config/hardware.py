@@ -156,6 +156,10 @@ class PowerStation(Section):
     charge_efficiency: Efficiency = 0.93
     floor_pct: Percent = 20.0
     """Depth-of-discharge floor: never below it by our doing."""
+    price: float | None = Field(default=None, ge=0, le=1_000_000)
+    """What it cost, in the currency of the programme: for its wear in reports. Left out: wear is not reckoned."""
+    cycle_life: int = Field(default=3500, ge=100, le=100_000)
+    """Full cycles until 80 % of the capacity are left; 3000 to 6000 for lithium iron phosphate."""
     passthrough: bool = False
     """With P2 on, grid power reaches P3 (UPS mode): the battery cannot feed the load while it charges."""
     ac_input_w: float | None = Field(default=None, gt=0, le=20_000)

@@ -1,10 +1,12 @@
 """From the text of a station file to a checked `Station`, with errors a person can act on."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from services.core.config.base import Section
 from services.core.config.hardware import Layout, TransferSwitch, hardware_of
 from services.core.config.station import Station
 from services.core.modes import Hardware
@@ -12,6 +14,7 @@ from services.core.problems import FieldProblem, field_problems
 
 FILL_IN = "FILL-IN"
 """Stands in a draft where a person must write something."""
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class ConfigError(ValueError):
 
 def parse_station(text: str) -> Station:
     """The station that `text` (YAML) describes. Raises ConfigError naming line, field, value and remedy."""
+    return parse_file(text, Station, "config/station.yaml")
+
+
+def parse_file(text: str, model: type[S], like: str) -> S:
+    """What `text` (YAML) describes, checked against `model`; `like` names a file to take after. Raises ConfigError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -46,16 +54,16 @@ def parse_station(text: str) -> Station:
         line = mark.line + 1 if mark else None
         raise ConfigError([Problem(line, "the file", "", f"is not YAML: {getattr(error, 'problem', None) or error}")]) from None
     if not isinstance(data, dict):
-        raise ConfigError([Problem(None, "the file", "", "must hold 'name: value' lines, as config/station.yaml does")])
+        raise ConfigError([Problem(None, "the file", "", f"must hold 'name: value' lines, as {like} does")])
     blanks = _blanks(node)
     try:
-        station = Station.model_validate(data)
+        checked = model.model_validate(data)
     except ValidationError as error:
         others = [_located(node, problem) for problem in field_problems(error)]
     else:
         others = []
         if not blanks:
-            return station
+            return checked
     # A blank is named once, and not also for being no number or no time zone.
     named = {blank.field for blank in blanks}
     raise ConfigError(sorted([*blanks, *(other for other in others if other.field not in named)], key=lambda problem: problem.line or 0))

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from services.core.config.base import Port, Section
 from services.core.config.contradictions import Contradiction, contradictions
+from services.core.config.enrolment import Enrolment, Programmed
 from services.core.config.forecast import PvForecastSection
 from services.core.config.hardware import Limits, Positions, PowerStation, StationSensor, TransferSwitch, hardware_of
 from services.core.config.loads import Appliance, DeferrableLoad, LoadName
@@ -52,12 +53,33 @@ class Endpoint(Section):
     port: Port
 
 
+class InfluxFeed(Section):
+    """An InfluxDB 2 (or what accepts its `/api/v2/write`) that gets every reading."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(:\d+)?(/\S*)?$")]
+    """Such as `http://127.0.0.1:8086`."""
+    org: Annotated[str, Field(min_length=1, max_length=100)]
+    bucket: Annotated[str, Field(min_length=1, max_length=100)]
+    token_file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """The name of the file that holds the token, in the folder `secrets` beside the state folder."""
+    batch_rows: int = Field(default=1000, ge=1, le=10_000)
+    """Rows of the journal in one request; each makes about five points."""
+    timeout_s: float = Field(default=10.0, gt=0, le=120)
+
+
 class Recorder(Section):
     """The journal and its query API."""
 
     api: Endpoint = Endpoint(port=8081)
     commit_every_s: float = Field(default=5.0, gt=0, le=60)
-    """Real seconds between two commits of readings; events and states are committed at once."""
+    """Real seconds between two commits of readings; events and states are committed at once. 30 spares an SD card."""
+    raw_days: int = Field(default=366, ge=7, le=36_600)
+    """So long readings are kept as they came. What is rolled up from them (minutes, quarters, hours) is kept for ever."""
+    token: bool = False
+    """Whether the query API asks for the token in `recorder/api.token` under the state folder, which is made at the first start.
+    The page and `sps` read it there by themselves."""
+    influx: InfluxFeed | None = None
+    """Unset: nothing is fed to InfluxDB."""
 
 
 class Simulation(Section):
@@ -115,6 +137,8 @@ class Station(Section):
     control: Control = Control()
     pv_forecast: PvForecastSection = PvForecastSection()
     preferences: PreferencesSection = PreferencesSection()
+    programme: Programmed = Enrolment()
+    """Under whose rules events are settled: a name, or name and pledge."""
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
 

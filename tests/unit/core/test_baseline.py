@@ -5,11 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.baseline import DAYS, METHODS, Interval, Measured, intervals_of, mean_of_recent_days
+from services.bus import programmes
+from services.core.average_day import Question, average_day
+from services.core.baseline import Measured, intervals_of
 from services.core.energy import Energy
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR = timedelta(hours=1)
+DAYS = 10
+RECENT = programmes.load("recent-days").baseline
 
 
 def local(text):
@@ -30,7 +34,7 @@ def past(import_of, load_of=lambda _: 0.0):
 
 
 def baseline(intervals, import_of, event_days=(), load_of=lambda _: 0.0):
-    return mean_of_recent_days(intervals, PARIS, frozenset(event_days), past(import_of, load_of))
+    return average_day(RECENT, Question(intervals, PARIS, past(import_of, load_of), intervals[0].start, frozenset(event_days)))
 
 
 def test_intervals_are_aligned_to_the_start_and_the_last_may_be_short() -> None:
@@ -82,6 +86,7 @@ def test_fewer_than_ten_days_are_used_as_they_are() -> None:
     found = baseline(event("2026-07-01T16:00"), lambda w: 5.0 if w.start >= since else None)
     assert [day.day for day in found.taken] == [30, 29, 26]
     assert found.import_wh == (5.0, 5.0)
+    assert found.note == "rests on 3 eligible days where the rule takes 10"
 
 
 def test_a_silent_battery_costs_the_load_figure_but_not_the_import() -> None:
@@ -93,7 +98,7 @@ def test_partly_covered_hours_count_by_their_mean_power() -> None:
     def measure(windows):
         return [Measured(Energy(90.0, 0.9), Energy(90.0, 0.9)) for _ in windows]
 
-    found = mean_of_recent_days(event("2026-07-01T16:00"), PARIS, frozenset(), measure)
+    found = average_day(RECENT, Question(intervals := event("2026-07-01T16:00"), PARIS, measure, intervals[0].start))
     assert found.import_wh == (pytest.approx(100.0), pytest.approx(100.0))
 
 
@@ -129,11 +134,4 @@ def test_unknown_days_never_lower_the_baseline_of_an_even_house(unknown) -> None
     start = local("2026-07-01T16:00")
     found = baseline(event("2026-07-01T16:00"), lambda w: None if (start.date() - w.start.date()).days in unknown else 50.0)
     assert set(found.import_wh) <= {50.0, None}
-    assert (found.import_wh[0] is None) == (not found.taken) == bool(found.note)
-
-
-def test_every_method_can_be_called_by_its_name() -> None:
-    for name, method in METHODS.items():
-        assert (
-            method([Interval(local("2026-07-01T16:00"), local("2026-07-01T17:00"))], PARIS, frozenset(), past(lambda _: 1.0)).method == name
-        )
+    assert (found.import_wh[0] is None) == (not found.taken) == found.note.startswith("none of")

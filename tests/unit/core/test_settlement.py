@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from services.core.baseline import intervals_of
 from services.core.energy import Flows, PowerSeries
 from services.core.positions import Position
-from services.core.settlement import elapsed, settle
+from services.core.settlement import elapsed, metered
+from services.core.settlement import settle as settle_metered
 
 START = datetime(2026, 7, 1, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -16,6 +17,10 @@ INTERVALS = intervals_of(START, START + 2 * HOUR, HOUR)
 
 def constant(power_w, minutes=120):
     return PowerSeries.of((START.timestamp() + 60 * i, power_w) for i in range(minutes + 1))
+
+
+def settle(intervals, baseline_wh, flows):
+    return settle_metered(intervals, baseline_wh, metered(intervals, flows))
 
 
 def house(p1=0.0, p2=0.0, p3=0.0, p4=0.0, minutes=120):

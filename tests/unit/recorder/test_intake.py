@@ -132,3 +132,40 @@ def test_a_new_journal_gets_the_states_that_hold() -> None:
     intake.take()
     intake.states_again()
     assert [state.payload for state in intake.take().states] == ["2"]
+
+
+def watched(intake):
+    found = []
+    intake.suspected = found.append
+    return found
+
+
+def test_a_device_that_changes_to_kilowatts_is_suspected_once_and_stored_as_it_came() -> None:
+    intake = Intake()
+    found = watched(intake)
+    for i in range(80):
+        take(intake, "p1", reading(90.0 + i % 9 if i < 40 else 0.1, NOW - timedelta(seconds=80 - i)))
+    assert [(one.field, one.value) for one in found] == [("p1_w", "0.1")]
+    assert "about a thousandth of what was usual (93.5)" in found[0].remedy
+    assert list(values(intake.take()).values())[-1] == {"p1_w": 0.1}
+
+
+def test_a_power_that_its_own_voltage_and_current_deny_is_suspected_at_once() -> None:
+    intake = Intake()
+    found = watched(intake)
+    take(intake, "p1", reading(23_000.0, voltage_v=230.0, current_a=0.1))
+    assert "about 1000 times voltage times current (23 VA)" in found[0].remedy
+
+
+def test_an_ordinary_day_is_not_suspected() -> None:
+    intake = Intake()
+    found = watched(intake)
+    for i in range(500):
+        take(intake, "p1", reading((0.0, 0.8, 35.0, 240.0, 1400.0)[i * 7 % 5], NOW - timedelta(seconds=500 - i), voltage_v=230.0))
+    assert found == []
+
+
+def test_an_absurd_value_that_a_thousandth_of_could_be_says_so() -> None:
+    refusal = take(Intake(), "p1", reading(1.0, voltage_v=230_000.0))
+    assert refusal is not None
+    assert "a thousandth of it could be" in refusal.remedy

@@ -71,7 +71,7 @@ def test_every_commit_goes_through_to_the_disk(journal) -> None:
 def test_a_newer_schema_is_refused_with_the_remedy(path, journal) -> None:
     journal._db.execute("PRAGMA user_version = 99")
     journal.close()
-    with pytest.raises(JournalError, match=r"newer version \(its schema is 99, this one knows 1\); upgrade") as refused:
+    with pytest.raises(JournalError, match=r"newer version \(its schema is 99, this one knows 3\); upgrade") as refused:
         Journal(path)
     assert not isinstance(refused.value, JournalCorrupt)
     with pytest.raises(JournalError):

@@ -1,0 +1,196 @@
+"""Feeds InfluxDB from the journal, by a cursor of its own: nothing is lost while it is away, and nothing told twice counts double."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from services.bus.clock import Clock
+from services.bus.secrets import NoSecret, read_secret
+from services.core.config.station import InfluxFeed
+from services.recorder import influx_states
+from services.recorder.following import Cursor
+from services.recorder.history import History
+from services.recorder.influx_points import groups, lines
+from services.recorder.journal import JournalError
+from services.recorder.upkeep import FEED, STATES_FEED
+
+if TYPE_CHECKING:
+    from influxdb_client.client.write_api import WriteApi
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 300.0
+"""Real seconds: the waits between two attempts double from the first to this, shortened at random by up to a half."""
+IDLE_S = 60.0
+"""Real seconds after which the journal is looked at again even if nothing was committed."""
+YIELD_S = 0.005
+"""Real seconds between two batches of a backlog, which belong to live readings."""
+REFUSED = (400, 413, 422)
+"""Statuses that are about what was sent: to send it again as it is would be in vain."""
+
+
+MS: Any = "ms"
+"""The unit of the points' times."""
+
+
+class _RefusedError(Exception):
+    """The server understood the request and will not have these points."""
+
+
+class _AwayError(Exception):
+    """The server does not answer, or not now."""
+
+
+class Feed:
+    """One InfluxDB."""
+
+    def __init__(
+        self,
+        settings: InfluxFeed,
+        station: str,
+        var: Path,
+        history: History,
+        clock: Clock,
+        random: Random,
+        *,
+        settled_ms: Callable[[], int],
+        health: Callable[[str | None], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._var = var
+        self._history = history
+        self._clock = clock
+        self._random = random
+        self._settled_ms = settled_ms
+        self._health = health
+        self._tell = tell
+        self._station = station
+        self._cut = groups(station)
+        self._news = asyncio.Event()
+        self._limit = self._state_limit = settings.batch_rows
+        self._api: WriteApi | None = None
+        self.cursor: Cursor | None = None
+        """How far InfluxDB has taken everything; None until the journal has been asked."""
+        self.state_number: int | None = None
+        """The last of what was said, by its number in the journal, that InfluxDB has taken."""
+        self.fed_points = 0
+
+    def committed(self) -> None:
+        """There is news in the journal."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Feed until cancelled."""
+        failures = 0
+        while True:
+            try:
+                more = await self._step()
+            except (_AwayError, JournalError, NoSecret) as error:
+                failures += 1
+                self._health(f"InfluxDB at {self._settings.url} gets nothing for now, and nothing is lost: {error}")
+                longest_s = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 20), LONGEST_WAIT_S)
+                await self._clock.sleep(longest_s * self._random.uniform(0.5, 1.0))
+                continue
+            failures = 0
+            self._health(None)
+            if more:
+                await self._clock.sleep(YIELD_S)
+            else:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    async def _step(self) -> bool:
+        """Carry one batch of readings over, and one of what was said. Whether there is more at once."""
+        more = await self._carry_readings()
+        return await self._carry_states() or more
+
+    async def _carry_readings(self) -> bool:
+        if self.cursor is None:
+            saved = await asyncio.to_thread(self._history.feed_cursor, FEED)
+            self.cursor = Cursor.parse(saved) if saved else (await asyncio.to_thread(self._history.follow, None, 0, 0)).cursor
+        page = await asyncio.to_thread(self._history.follow, str(self.cursor), self._limit, self._settled_ms())
+        try:
+            await asyncio.to_thread(self._send, list(lines(page.rows, self._cut)))
+        except _RefusedError as error:
+            if len(page.rows) > 1:
+                self._limit = max(len(page.rows) // 2, 1)  # to find the one that is at fault
+                return True
+            self._tell(f"InfluxDB refuses the reading of {page.rows[0][0]} ms since 1970, which is passed over: {error}")
+        self._limit = min(self._limit * 2, self._settings.batch_rows)
+        self.cursor = page.cursor
+        return page.more
+
+    async def _carry_states(self) -> bool:
+        if self.state_number is None:
+            self.state_number = int(await asyncio.to_thread(self._history.feed_cursor, STATES_FEED) or 0)
+        found = await asyncio.to_thread(self._history.states_after, self.state_number, self._state_limit)
+        if not found:
+            return False
+        try:
+            await asyncio.to_thread(self._send, [point for _, topic, ts_ms, text in found for point in self._said(topic, ts_ms, text)])
+        except _RefusedError as error:
+            if len(found) > 1:
+                self._state_limit = max(len(found) // 2, 1)
+                return True
+            self._tell(f"InfluxDB refuses what was said as {found[0][1]}, which is passed over: {error}")
+        more = len(found) == self._state_limit
+        self._state_limit = min(self._state_limit * 2, self._settings.batch_rows)
+        self.state_number = found[-1][0]
+        return more
+
+    def _said(self, topic: str, ts_ms: int, payload: str) -> list[str]:
+        try:
+            return list(influx_states.lines([(topic, ts_ms, payload)], self._station))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # of an earlier version, or recovered from a damaged file
+            log.warning("not fed to InfluxDB: %s of %d ms since 1970: %r", topic, ts_ms, error)
+            return []
+
+    def _send(self, points: list[str]) -> None:
+        if not points:
+            return
+        # Imported here: the library takes half a second and 20 MB, which a station without InfluxDB is spared.
+        from influxdb_client.client.exceptions import InfluxDBError  # noqa: PLC0415
+        from influxdb_client.rest import ApiException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        settings = self._settings
+        try:
+            self._writer().write(settings.bucket, settings.org, record="\n".join(points), write_precision=MS)
+        except (ApiException, InfluxDBError) as error:
+            status = getattr(error, "status", None) or getattr(error.response, "status", None)
+            raise (_RefusedError if status in REFUSED else _AwayError)(_why(status, str(getattr(error, "message", error)))) from error
+        except (HTTPError, OSError) as error:
+            raise _AwayError(str(error).splitlines()[0][:200]) from error
+        self.fed_points += len(points)
+
+    def _writer(self) -> "WriteApi":
+        from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415
+        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
+
+        if self._api is None:
+            token = read_secret(self._settings.token_file, self._var)
+            client = InfluxDBClient(
+                url=self._settings.url, token=token, org=self._settings.org, timeout=round(self._settings.timeout_s * 1000)
+            )
+            self._api = client.write_api(write_options=SYNCHRONOUS)
+        return self._api
+
+
+def _why(status: int | None, message: str) -> str:
+    if status in (401, 403):
+        return f"it refuses the token ({status}); check the file that recorder.influx.token_file names"
+    if status == 404:
+        return "it knows no such organisation or bucket (404); check recorder.influx"
+    return f"{status}: {' '.join(message.split())[:200]}"

@@ -20,7 +20,7 @@ def told(topic: str, **said) -> list[str]:
 
 
 def test_every_message_of_the_bus_is_taken_and_told_again_is_the_same() -> None:
-    parameters = {"position": "p1", "event_id": "e1", "service": "controller"}
+    parameters = {"position": "p1", "event_id": "e1", "service": "controller", "load": "washer"}
     rows = [(channel.pattern.format(**parameters), AT, example(channel).model_dump_json()) for channel in CHANNELS]
     found = list(lines(rows, "demo"))
     assert found == list(lines(rows, "demo"))

@@ -31,12 +31,21 @@ class Case:
         self.emulated = emulated
         self.folder = folder
         self.safe_on = safe_on
+        self.told: list[str] = []
         self.device: RelayDevice = emulated.configured(0.5)
         self.driver: RelayDriver = connect(self.device, time.monotonic)
 
     async def prove(self, busy: Callable[[], str | None] = nothing_on) -> Proof:
         return await verify_deadman(
-            "p1", self.device, self.driver, safe_on=self.safe_on, clock=SystemClock(), state_dir=self.folder, busy=busy, timer_s=TIMER_S
+            "p1",
+            self.device,
+            self.driver,
+            safe_on=self.safe_on,
+            clock=SystemClock(),
+            state_dir=self.folder,
+            busy=busy,
+            timer_s=TIMER_S,
+            tell=self.told.append,
         )
 
     def proved(self) -> bool:
@@ -158,7 +167,7 @@ async def test_stopped_in_the_middle_of_the_command_the_relay_is_set_safe(tmp_pa
 async def test_a_lost_answer_while_watching_is_no_failure_but_silence_is(tmp_path: Path) -> None:
     async with case(tmp_path) as relay:
         task = asyncio.create_task(relay.prove())
-        await wait_for(lambda: not relay.emulated.load.closed)
+        await wait_for(lambda: relay.told)  # switched, and read back
         await relay.emulated.suffer(Faults(half=True))
         await asyncio.sleep(0.6)
         await relay.emulated.suffer(Faults())

@@ -11,17 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from services.bus import programmes
+from services.bus import programmes, state_format
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError, Problem, parse_station
 from services.core.config.station import Station
 
 log = logging.getLogger(__name__)
-
-
-class StateFolderError(Exception):
-    """The folder for state cannot be used; says which and why in one line."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,7 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var)
+        state_format.admit(context.var, [name])
         asyncio.run(until_signalled(run(context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))

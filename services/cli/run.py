@@ -45,7 +45,8 @@ def run(
 
     Example: sps run --only controller --config my-station.yaml
     """
-    from services.bus.runtime import StateFolderError, make_context
+    from services.bus import state_format
+    from services.bus.runtime import make_context
     from services.cli import preflight, supervisor
 
     station = _at_speed(load_station(config), speed)
@@ -58,12 +59,14 @@ def run(
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         context = make_context(station, var)
+        simulated = station.clock == "simulated" and not only
         with preflight.claim(var, names):
+            state_format.admit(var, [*names, "simulator"] if simulated else names)
             if only:
                 _run_some(context, names)
             else:
                 _run_house(context, config, open_page=open_page)
-    except StateFolderError as error:
+    except state_format.StateFolderError as error:
         fail(str(error))
     except CommandFailed as failure:
         fail(str(failure), failure.code)

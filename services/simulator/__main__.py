@@ -5,7 +5,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.bus.runtime import StateFolderError, load_station, make_context, set_up_logging, until_signalled
+from services.bus import state_format
+from services.bus.runtime import load_station, make_context, set_up_logging, until_signalled
+from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError
 from services.simulator.rig import NotSimulatable
 from services.simulator.service import run
@@ -34,6 +36,7 @@ def main() -> int:
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var)
+        state_format.admit(context.var, ["simulator"])
         asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
     except (ConfigError, NotSimulatable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the answer to whoever started it

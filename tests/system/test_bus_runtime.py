@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.bus.clock import FollowedClock, SystemClock
-from services.bus.runtime import StateFolderError, load_station, make_context
+from services.bus.runtime import load_station, make_context
+from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError
 
 SHIPPED = Path(__file__).parents[2] / "config" / "station.yaml"

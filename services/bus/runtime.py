@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from services.bus import programmes, state_format
+from services.bus import programmes, state_format, state_lock
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
 from services.bus.state_format import StateFolderError
@@ -94,8 +94,9 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var)
-        state_format.admit(context.var, [name])
-        asyncio.run(until_signalled(run(context)))
+        with state_lock.hold(context.var, [name]):
+            state_format.admit(context.var, [name])
+            asyncio.run(until_signalled(run(context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:

@@ -7,7 +7,23 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
+from services.cli import (
+    ats,
+    backtest,
+    backup,
+    check_config,
+    discover,
+    energy,
+    event,
+    explain,
+    export,
+    import_csv,
+    relay,
+    report,
+    restore,
+    run,
+    station,
+)
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -30,6 +46,8 @@ app.command(epilog=EPILOG)(explain.explain)
 app.command(epilog=EPILOG)(energy.energy)
 app.command(epilog=EPILOG)(export.export)
 app.command("import", epilog=EPILOG)(import_csv.import_)
+app.command(epilog=EPILOG)(backup.backup)
+app.command(epilog=EPILOG)(restore.restore)
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

@@ -1,16 +1,16 @@
 """What must be true before `sps run` starts anything: a writable folder of its own, and free ports."""
 
 import errno
-import fcntl
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
+from services.bus import state_lock
+from services.bus.state_format import StateFolderError
 from services.cli.exits import CommandFailed
 from services.core.config.station import Station
 
@@ -106,29 +106,9 @@ def _taken(listener: Listener, error: OSError) -> str:
 
 @contextmanager
 def claim(var: Path, services: Iterable[str]) -> Iterator[None]:
-    """Hold the state folder of each service for this process alone; the system lets go of it even after `kill -9`.
-
-    Raises CommandFailed if a folder cannot be written, or if another `sps run` has it.
-    """
-    with ExitStack() as held:
-        for service in services:
-            held.enter_context(_lock(var / service / ".lock", var))
-        yield
-
-
-def _lock(path: Path, var: Path) -> IO[str]:
+    """Hold the state folder of each service for this process alone. Raises CommandFailed if it cannot be had."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise CommandFailed(
-            f"{path.parent} cannot be written ({error.strerror}); make it yours, or name another folder with --var"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise CommandFailed(
-            f"another sps is running on {var} (it holds {path.parent.name}); stop it first, or name another folder with --var"
-        ) from None
-    return lock
+        with state_lock.hold(var, services):
+            yield
+    except StateFolderError as error:
+        raise CommandFailed(str(error)) from None

@@ -1,6 +1,5 @@
 """The one question to the recorder that writes: readings from elsewhere, in batches. It always wants the token."""
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from services.bus.clock import Clock
 from services.core.problems import field_problems
 from services.recorder.columns import Row
+from services.recorder.guarded import want_token
 from services.recorder.importing import Filled, Readings, checked
 
 MOST_BYTES = 2_000_000
@@ -35,12 +35,7 @@ def add_import(app: FastAPI, fill: Callable[[Mapping[int, Row]], Awaitable[Fille
         The answer counts times `added`, `completed` and `known` already, values `differing` from the journal's own (which stay),
         and names what was `refused`, by row.
         """
-        if token is None:
-            raise HTTPException(503, "nothing can be taken: the token could not be made, because the state folder cannot be written")
-        given = request.headers.get("authorization", "").encode()
-        if not secrets.compare_digest(given, f"Bearer {token}".encode()):
-            why = "writing needs the token in recorder/api.token under the state folder; name that folder with --var"
-            raise HTTPException(401, why, {"WWW-Authenticate": "Bearer"})
+        want_token(request, token)
         length = request.headers.get("content-length", "")
         if not length.isdigit():
             raise HTTPException(411, "say the length of the body")

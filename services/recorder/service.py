@@ -19,6 +19,7 @@ from services.bus.topics import Topics
 from services.recorder import reckoning
 from services.recorder.accounts import Accounts
 from services.recorder.api import create_app
+from services.recorder.backup_api import add_backup
 from services.recorder.history import History
 from services.recorder.import_api import add_import
 from services.recorder.influx_feed import Feed
@@ -60,7 +61,7 @@ class _Recorder:
         self._topics = Topics(self._station.station, contract.CHANNELS)
         self._problems: dict[str, str] = {}
         self._notices: asyncio.Queue[str] = asyncio.Queue()
-        path = context.var / "recorder" / FILE_NAME
+        self._path = path = context.var / "recorder" / FILE_NAME
         self._history = History(path)
         self._loop = asyncio.get_running_loop()
         self._feed = self._make_feed(context)
@@ -243,6 +244,7 @@ class _Recorder:
             token=self._token if self._station.recorder.token else None,
         )
         add_import(app, self._writer.fill, self._clock, self._token)
+        add_backup(app, self._path, self._token)
         endpoint = self._station.recorder.api
         while True:
             try:

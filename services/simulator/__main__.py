@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.bus import state_format
+from services.bus import state_format, state_lock
 from services.bus.runtime import load_station, make_context, set_up_logging, until_signalled
 from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError
@@ -36,8 +36,9 @@ def main() -> int:
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var)
-        state_format.admit(context.var, ["simulator"])
-        asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
+        with state_lock.hold(context.var, ["simulator"]):
+            state_format.admit(context.var, ["simulator"])
+            asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
     except (ConfigError, NotSimulatable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the answer to whoever started it
         return 2

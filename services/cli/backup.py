@@ -1,0 +1,117 @@
+"""`sps backup`: everything that a station knows, in one file, while it runs."""
+
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.exits import WRONG_USAGE, CommandFailed, fail
+from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, AskedVarOption, ConfigOption, load_station, recorder_headers
+
+if TYPE_CHECKING:
+    from services.core.config.station import Station
+
+SUFFIX = ".sps.tar.gz"
+
+
+def backup(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help=f"Where to write. Default: <station>-<date>-<time>{SUFFIX} in this folder.")
+    ] = None,
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="Passwords and keys, too: keep such a file as you keep them.")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    var: AskedVarOption = DEFAULT_VAR,
+) -> None:
+    """Write state, journal and configuration into one file, while the station runs or while it is stopped.
+
+    The file is complete or not there. Without --with-secrets it holds no password: `sps setup` makes new ones, and those of your relays
+    have to be written into `secrets` again.
+
+    Example: sps backup
+
+    Example: sps backup /mnt/usb/station.sps.tar.gz --with-secrets
+    """
+    station = load_station(config)
+    if not var.is_dir():
+        fail(f"there is no state folder {var}; name yours with --var", WRONG_USAGE)
+    target = file or Path(f"{station.station}-{_now()}{SUFFIX}")
+    if target.is_dir():
+        target /= f"{station.station}-{_now()}{SUFFIX}"
+    try:
+        size, count = _write(station, config, var, target, with_secrets=with_secrets)
+    except CommandFailed as failure:
+        fail(str(failure), failure.code)
+    except (OSError, sqlite3.Error) as error:
+        fail(f"no backup was made: {error}")
+    typer.echo(f"{count} files, {size / 1e6:.1f} MB: {target}")
+    if not with_secrets:
+        typer.echo("It holds no passwords; --with-secrets adds them.")
+
+
+def _now() -> str:
+    from services.bus.clock import utc_now
+
+    return f"{utc_now():%Y%m%d-%H%M%S}"
+
+
+def _write(station: "Station", config: Path, var: Path, target: Path, *, with_secrets: bool) -> tuple[int, int]:
+    from services.bus.secrets import secrets_folder
+    from services.cli import archive, collecting
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    secrets = secrets_folder(var) if with_secrets else None
+    if secrets is not None and not secrets.is_dir():
+        secrets = None
+    # Beside the target, not in /tmp, which on a small board is memory.
+    with tempfile.TemporaryDirectory(prefix=".sps-backup-", dir=target.parent) as scratch, transfer_progress() as progress:
+        staging = Path(scratch)
+        row = progress.add_task("journal", total=None)
+        copy = staging / collecting.JOURNAL
+        running = collecting.fetch_journal(
+            station, recorder_headers(), copy, lambda done, size: progress.update(row, completed=done, total=size)
+        )
+        journal = running or collecting.copy_stopped_journal(var, copy)
+        files = collecting.gather(config, var, secrets, staging)
+        if journal:
+            files[collecting.JOURNAL] = copy
+        entries = collecting.entries(files)
+        manifest = _manifest(station, var, entries, collecting.schema_of(copy) if journal else None)
+        row = progress.add_task("writing", total=sum(entry.size for entry in entries))
+        whole = staging / "whole"
+        with whole.open("xb") as output:
+            whole.chmod(0o600)
+            archive.write(output, manifest, files, lambda count: progress.advance(row, count))
+            output.flush()
+            os.fsync(output.fileno())
+        whole.replace(target)
+    return target.stat().st_size, len(entries)
+
+
+def _manifest(station: "Station", var: Path, entries: Any, schema: int | None) -> Any:
+    from importlib.metadata import version
+
+    from services.bus.clock import utc_now
+    from services.bus.state_format import stamped
+    from services.cli import archive, collecting
+
+    return archive.Manifest(
+        station=station.station,
+        made_at=utc_now().isoformat(timespec="seconds"),
+        software=version("smart-power-station"),
+        formats={service: stamped(var / service)[0] for service in collecting.services_of(var)},
+        journal_schema=schema,
+        entries=entries,
+    )
+
+
+def transfer_progress() -> Any:
+    """Bars that count bytes, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    return Progress(TextColumn("{task.description:>8}"), BarColumn(), DownloadColumn(), console=Console(stderr=True), transient=True)

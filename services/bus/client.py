@@ -11,7 +11,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from services.bus.clock import Clock, FollowedClock, Rate, utc_now
+from services.bus.clock import Clock, FollowedClock, Rate, SystemClock, utc_now
 from services.bus.connection import Connection
 from services.bus.contract import CHANNELS, CLOCK, SERVICE_ERROR, SERVICE_STATUS, Channel, M
 from services.bus.decode import Refused, decode
@@ -125,13 +125,18 @@ class Bus:
         await self._connection.up.wait()
 
     async def wait_clock(self) -> None:
-        """Wait until station time is known; says every 10 s what it waits for."""
+        """Wait until station time is known; says every 10 s what it waits for, in the log and in its status."""
         noticed_at = self._clock.monotonic()
+        told = False
         while not self._clock.known:
             if self._clock.monotonic() - noticed_at >= CLOCK_NOTICE_S:
                 noticed_at = self._clock.monotonic()
                 log.warning("%s waits for %s", self.service, self._missing_clock())
+                self.health(f"waits for {self._missing_clock()}")
+                told = True
             await self._clock.sleep(0.05)
+        if told:
+            self.health(None)
 
     def publish(self, channel: Channel[P], message: P, **params: str) -> None:
         """Send `message`; never blocks. While offline QoS 1 waits (commands at most a minute) and QoS 0 is dropped.
@@ -322,8 +327,8 @@ class Bus:
         return self._clock.now() if self._clock.known else utc_now()
 
     def _missing_clock(self) -> str:
-        if not isinstance(self._clock, FollowedClock):
-            return "the system clock to be set; is time synchronisation running?"
+        if isinstance(self._clock, SystemClock):
+            return self._clock.missing
         if not self.connected:
             return "the broker"
         return f"the simulator to publish {self._topics.build(CLOCK, {})}; is it running?"

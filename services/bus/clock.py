@@ -10,6 +10,9 @@ from typing import Protocol
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """No true clock can stand before this software was written: a board that says so has not had its time set yet."""
 
+LATEST = BUILT.replace(year=BUILT.year + 40)
+"""Nor is this software run then: it is a clock whose battery has died."""
+
 
 class ClockUnknown(RuntimeError):
     """Station time was asked for before it is known."""
@@ -47,24 +50,51 @@ def utc_now() -> datetime:
 
 
 class SystemClock:
-    """Station time is the wall clock."""
+    """Station time is the wall clock, unless it is known to be wrong: a board without a battery begins in the past."""
 
-    def __init__(self, wall: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = utc_now,
+        *,
+        not_before: datetime | None = None,
+        synchronised: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`not_before`: when state was last written here. A clock that stands before that is believed only if `synchronised`."""
         self._wall = wall
+        self._not_before = not_before
+        self._synchronised = synchronised
 
     speed = 1.0
 
     @property
     def known(self) -> bool:
         """False on a board whose clock has not been set."""
-        return self._wall() >= BUILT
+        return self._doubt(self._wall()) is None
 
     def now(self) -> datetime:
         """Station time. Raises ClockUnknown."""
         now = self._wall()
-        if now < BUILT:
-            raise ClockUnknown(f"the system clock says {now:%Y-%m-%d}; waiting for it to be set")
+        if (doubt := self._doubt(now)) is not None:
+            raise ClockUnknown(doubt)
         return now
+
+    @property
+    def missing(self) -> str:
+        """What is waited for while the clock is not known, for a person."""
+        return self._doubt(self._wall()) or "nothing"
+
+    def _doubt(self, now: datetime) -> str | None:
+        if not BUILT <= now < LATEST:
+            return f"the system clock to be set: it says {now:%Y-%m-%d}; is time synchronisation running?"
+        if self._not_before is not None:
+            if now < self._not_before and not self._synchronised():
+                return (
+                    f"the system clock to be set: it says {now:%Y-%m-%d %H:%M} UTC, but state was written here at"
+                    f" {self._not_before:%Y-%m-%d %H:%M}; is time synchronisation running? If the clock is right, touch the files under var"
+                )
+            # From here on a step back is the time server's work, and the controller's to live with.
+            self._not_before = None
+        return None
 
     def monotonic(self) -> float:
         """Real seconds."""

@@ -13,8 +13,9 @@ from random import Random
 
 from services.bus import programmes, state_format, state_lock
 from services.bus.client import Bus
-from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.bus.clock import Clock, FollowedClock
 from services.bus.state_format import StateFolderError
+from services.bus.wall_clock import system_clock
 from services.core.config.load import ConfigError, Problem, parse_station
 from services.core.config.station import Station
 
@@ -74,7 +75,7 @@ def make_context(station: Station, var: Path) -> Context:
             pass
     except OSError as error:
         raise StateFolderError(f"cannot write to {var}: {error.strerror}; choose another folder with --var") from None
-    return Context(station=station, clock=FollowedClock() if station.clock == "simulated" else SystemClock(), var=var)
+    return Context(station=station, clock=FollowedClock() if station.clock == "simulated" else system_clock(var), var=var)
 
 
 def set_up_logging(level: str, service: str) -> None:

@@ -1,12 +1,14 @@
 """The two-faced clock."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bus.clock import BUILT, ClockUnknown, FollowedClock, ManualClock, Rate, SystemClock
+from services.bus.clock import BUILT, LATEST, ClockUnknown, FollowedClock, ManualClock, Rate, SystemClock
+from services.bus.wall_clock import last_written, synchronised
 
 NOW = datetime(2027, 7, 1, 16, 0, tzinfo=UTC)
 
@@ -23,6 +25,44 @@ def test_the_system_clock_is_the_wall_clock() -> None:
     assert clock.known
     assert clock.now() == NOW
     assert clock.speed == 1
+
+
+def test_a_clock_whose_battery_died_in_the_future_knows_no_time() -> None:
+    assert not SystemClock(wall=lambda: LATEST).known
+    assert SystemClock(wall=lambda: LATEST - timedelta(days=1)).known
+
+
+def test_a_clock_before_what_was_written_is_not_believed_until_it_has_passed_it() -> None:
+    wall = [NOW - timedelta(hours=9)]
+    clock = SystemClock(wall=lambda: wall[0], not_before=NOW)
+    assert not clock.known
+    with pytest.raises(ClockUnknown, match=r"it says 2027-07-01 07:00 UTC, but state was written here at 2027-07-01 16:00"):
+        clock.now()
+    wall[0] = NOW
+    assert clock.known
+    wall[0] = NOW - timedelta(hours=1)  # a time server's step while we run is another matter
+    assert clock.now() == NOW - timedelta(hours=1)
+
+
+def test_a_clock_that_a_time_service_keeps_is_believed_over_what_was_written() -> None:
+    kept = [False]
+    clock = SystemClock(wall=lambda: NOW, not_before=NOW + timedelta(days=3000), synchronised=lambda: kept[0])
+    assert not clock.known
+    kept[0] = True
+    assert clock.now() == NOW
+
+
+def test_what_was_written_last_is_found(tmp_path) -> None:
+    assert last_written(tmp_path) is None
+    for service, day in (("controller", 3), ("recorder", 5)):
+        (tmp_path / service).mkdir()
+        (tmp_path / service / "state").touch()
+        os.utime(tmp_path / service / "state", (86400 * day,) * 2)
+    assert last_written(tmp_path) == datetime(1970, 1, 6, tzinfo=UTC)
+
+
+def test_the_kernel_says_whether_the_clock_is_kept() -> None:
+    assert synchronised() in (True, False)
 
 
 def test_station_time_is_unknown_until_it_is_heard() -> None:

@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 from services.bus import state_format, state_lock
-from services.bus.runtime import load_station, make_context, set_up_logging, until_signalled
+from services.bus.runtime import beating, load_station, make_context, set_up_logging, until_signalled
 from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError
 from services.simulator.rig import NotSimulatable
@@ -36,9 +37,10 @@ def main() -> int:
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var)
+        simulate = partial(run, speed=arguments.speed, lease_s=arguments.lease)
         with state_lock.hold(context.var, ["simulator"]):
             state_format.admit(context.var, ["simulator"])
-            asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
+            asyncio.run(until_signalled(beating("simulator", simulate, context)))
     except (ConfigError, NotSimulatable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the answer to whoever started it
         return 2

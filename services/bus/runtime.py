@@ -14,6 +14,9 @@ from random import Random
 from services.bus import programmes
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.bus.connection import Door
+from services.bus.secrets import login, secrets_folder
+from services.bus.tls import trusting
 from services.core.config.load import ConfigError, Problem, parse_station
 from services.core.config.station import Station
 
@@ -34,13 +37,21 @@ class Context:
     """The root of all state."""
     random: Random = field(default_factory=Random)
     """For jitter only."""
+    secrets: Path | None = None
+    """The folder of secrets; unset: beside `var`."""
 
-    def bus(self, service: str, *, announce: bool = True, alone: bool = True) -> Bus:
-        """A client of the station's broker.
+    def bus(self, service: str, *, user: str | None = None, announce: bool = True, alone: bool = True) -> Bus:
+        """A client of the station's broker, logged in as `user` (unset: by its name) if there is a password for it, else anonymously.
 
         `announce=False` is for a tool that comes and goes without a status, `alone=False` for one of several of that name.
         """
         broker = self.station.broker
+        folder = self.secrets or secrets_folder(self.var)
+        ca_file = folder / broker.ca_file if broker.ca_file is not None else None
+        door = Door(
+            login=lambda: login(user or service, folder),
+            tls=lambda: trusting(ca_file) if broker.tls else None,
+        )
         return Bus(
             self.station.station,
             service,
@@ -49,6 +60,7 @@ class Context:
             jitter=self.random,
             announce=announce,
             alone=alone,
+            door=door,
         )
 
     def state_dir(self, service: str) -> Path:

@@ -22,6 +22,7 @@ from services.cli import (
     report,
     restore,
     run,
+    setup,
     station,
 )
 from services.cli.exits import EPILOG
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=EPILOG)(run.run)
+app.command(epilog=EPILOG)(setup.setup)
 app.add_typer(event.app, name="event")
 app.add_typer(ats.app, name="ats")
 app.add_typer(relay.app, name="relay")

@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock docs clean
+.PHONY: help run test check install bench lock docs clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -30,6 +30,9 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
 	$(BIN)/python tests/check_locks.py
+
+install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, ETC, STATE choose where
+	@PYTHON="$(PYTHON)" systemd/install.sh
 
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))

@@ -99,18 +99,19 @@ def load_station(path: Path) -> Station:
     return deployment.here().placed(programmes.enrolled(parse_station(text), path.parent))
 
 
-def make_context(station: Station, var: Path) -> Context:
-    """The context of a service where this process runs.
+def make_context(station: Station, var: Path, service: str | None = None) -> Context:
+    """The context of a service where this process runs; of that one alone, if it is named, which then needs its own folder only.
 
     Raises StateFolderError if state could not be kept under `var`, ConfigError for an environment variable that makes no sense.
     """
     surroundings = deployment.here()
+    folder = var if service is None else var / service
     try:
-        var.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=var):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StateFolderError(f"cannot write to {var}: {error.strerror}; choose another folder with --var") from None
+        raise StateFolderError(f"cannot write to {folder}: {error.strerror}; choose another folder with --var") from None
     return Context(
         station=station,
         clock=FollowedClock() if station.clock == "simulated" else system_clock(var),
@@ -147,7 +148,7 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, name)
     try:
-        context = make_context(load_station(arguments.config), arguments.var)
+        context = make_context(load_station(arguments.config), arguments.var, name)
         with state_lock.hold(context.var, [name]):
             state_format.admit(context.var, [name])
             asyncio.run(until_signalled(beating(name, run, context)))

@@ -22,6 +22,7 @@ from services.cli import (
     report,
     restore,
     run,
+    services,
     setup,
     station,
 )
@@ -50,6 +51,7 @@ app.command(epilog=EPILOG)(export.export)
 app.command("import", epilog=EPILOG)(import_csv.import_)
 app.command(epilog=EPILOG)(backup.backup)
 app.command(epilog=EPILOG)(restore.restore)
+app.command(epilog=EPILOG)(services.services)
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

@@ -36,7 +36,7 @@ def main() -> int:
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, "simulator")
     try:
-        context = make_context(load_station(arguments.config), arguments.var)
+        context = make_context(load_station(arguments.config), arguments.var, "simulator")
         simulate = partial(run, speed=arguments.speed, lease_s=arguments.lease)
         with state_lock.hold(context.var, ["simulator"]):
             state_format.admit(context.var, ["simulator"])

@@ -23,6 +23,11 @@ def need_victoria() -> None:
     _need(shutil.which("victoria-metrics") is not None, "VictoriaMetrics", "victoria-metrics")
 
 
+def need_systemd_analyze() -> None:
+    """systemd's own checks of its units; nothing needs to be booted."""
+    _need(shutil.which("systemd-analyze") is not None, "systemd-analyze", "systemd")
+
+
 def need_chromium() -> None:
     """A browser for the page."""
     _need(shutil.which("chromium") is not None, "Chromium", "chromium")

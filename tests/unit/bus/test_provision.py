@@ -102,6 +102,13 @@ def test_a_half_written_secret_is_named_and_then_nothing_is_made(folder, name, d
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("name", ["mqtt/operator", "ca/ca.key", "mosquitto/ca.crt", "mosquitto/server.key", "mosquitto/server.crt"])
+def test_only_what_is_damaged_is_blamed(folder, name) -> None:
+    made(folder)
+    (folder / name).write_bytes(b"")
+    assert [part for part, state in states(folder).items() if state is State.WRONG] == [name]
+
+
 def test_a_folder_where_a_secret_should_be_is_named(folder) -> None:
     (folder / "mqtt" / "gateway").mkdir(parents=True)
     assert "is a folder" in next(f.look.detail for f in check(folder, STATION, Wishes(), NOW) if f.part.name == "mqtt/gateway")

@@ -69,6 +69,10 @@ def _energy() -> list[Panel]:
     flows = {name: f'sum("{tag}_wh")' for tag, (name, _) in POSITIONS.items()}
     by = f"{OVER_TIME} {GAPS}"
     colours = {name: fixed(colour) for name, colour in POSITIONS.values()}
+
+    def of(*tags: str) -> dict[str, dict[str, Any]]:
+        return {POSITIONS[tag][0]: colours[POSITIONS[tag][0]] for tag in tags}
+
     return [
         chart(
             "Energy by position",
@@ -85,7 +89,7 @@ def _energy() -> list[Panel]:
             "The load's energy by where it came from.",
             "watth",
             Query(select({name: flows[name] for name in (POSITIONS["p1"][0], POSITIONS["p3"][0])}, "energy", by=by)),
-            series=colours,
+            series=of("p1", "p3"),
             bars=True,
             stacked=True,
             interval=HOURLY,
@@ -95,7 +99,7 @@ def _energy() -> list[Panel]:
             "What went into the battery, by where it came from.",
             "watth",
             Query(select({name: flows[name] for name in (POSITIONS["p2"][0], POSITIONS["p4"][0])}, "energy", by=by)),
-            series=colours,
+            series=of("p2", "p4"),
             bars=True,
             stacked=True,
             interval=HOURLY,

@@ -7,7 +7,22 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
+from services.cli import (
+    ats,
+    backtest,
+    check_config,
+    discover,
+    energy,
+    event,
+    explain,
+    export,
+    import_csv,
+    influx,
+    relay,
+    report,
+    run,
+    station,
+)
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -24,6 +39,7 @@ app.add_typer(ats.app, name="ats")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")
+app.add_typer(influx.app, name="influx")
 app.command(epilog=EPILOG)(report.report)
 app.command(epilog=EPILOG)(backtest.backtest)
 app.command(epilog=EPILOG)(explain.explain)

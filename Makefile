@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check install bench lock docs clean
+.PHONY: help run test check install bench lock docs dashboards clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -15,7 +15,7 @@ COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-vers
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -28,7 +28,7 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py
 	$(BIN)/python tests/check_locks.py
 
 install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, ETC, STATE choose where
@@ -40,6 +40,9 @@ bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json;
 docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
 	$(BIN)/python -m services.bus.documents
 
+dashboards: .venv/.installed-dev  ## write Grafana's dashboards and provisioning anew from grafana/generator
+	@$(BIN)/python -m grafana.generator
+
 lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
 	$(COMPILE) --extra dev --output-file requirements/dev.txt $(if $(UPGRADE),--upgrade)
@@ -48,7 +51,7 @@ lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newe
 
 clean:  ## remove the environment and what tools left behind; your data in var/ stays
 	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
-	find services tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find services tests grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.created:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }

@@ -28,6 +28,11 @@ def need_systemd_analyze() -> None:
     _need(shutil.which("systemd-analyze") is not None, "systemd-analyze", "systemd")
 
 
+def need_influxd() -> None:
+    """A server that answers InfluxQL."""
+    _need(shutil.which("influxd") is not None, "InfluxDB", "influxdb")
+
+
 def need_chromium() -> None:
     """A browser for the page."""
     _need(shutil.which("chromium") is not None, "Chromium", "chromium")

@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check install bench lock docs dashboards clean
+.PHONY: help run test check install bench lock docs dashboards site clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -42,6 +42,9 @@ docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
 
 dashboards: .venv/.installed-dev  ## write Grafana's dashboards and provisioning anew from grafana/generator
 	@$(BIN)/python -m grafana.generator
+
+site: .venv/.installed-dev  ## build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }

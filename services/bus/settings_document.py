@@ -14,8 +14,8 @@ _HEAD = """\
 # Every setting
 
 Of the station file, `config/station.yaml`. Most have a default and can be left out; a field that is not known, or has a value that
-cannot be, is refused with its line and what would be right (`sps check-config`). Durations are ISO 8601 (`PT4H`) or hours, times of day local
-and in quotation marks, secrets the name of a file in `secrets/`. Examples for other wirings are in `config/examples`.
+cannot be, is refused with its line and what would be right (`sps check-config`). Durations are ISO 8601 (`PT4H`) or hours, times of day
+local and in quotation marks, secrets the name of a file in `secrets/`. Examples for other wirings are in `config/examples`.
 """
 _ELSEWHERE = {"Programme": "a programme's file: [programmes.md](programmes.md)"}
 """What has a page of its own."""

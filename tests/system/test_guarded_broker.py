@@ -163,6 +163,7 @@ async def test_over_tls_nobody_is_trusted_but_our_own_authority_and_name(tmp_pat
         async with over_tls(context, broker, **changes).bus("controller") as bus:
             await wait_for(lambda: bus.trouble)
             assert words in (bus.trouble or ""), changes
+            assert bus.turned_away
 
 
 def test_over_tls_without_the_authority_or_with_an_old_version_nothing_is_said(broker) -> None:

@@ -12,6 +12,7 @@ from services.bus.access import HOME_ASSISTANT_CORE, USERS, matches, rights, rul
 from services.bus.contract import CHANNELS, EACH_SERVICE, OPERATOR
 from services.bus.runtime import load_station
 from services.bus.topics import Topics, parameters
+from services.cli import supervisor
 from services.core.config.station import Station
 from tests.support.sps import SHIPPED
 
@@ -106,6 +107,14 @@ def test_who_is_not_used_may_do_nothing(station) -> None:
     assert not {"controller", "recorder", "gateway", "relay_bridge", OPERATOR} & idle
     assert [one.user for one in rights(station)] == list(USERS)
     assert all(f"user {user}\n" not in rules(rights(station)) for user in idle)
+
+
+@given(stations())
+def test_each_service_that_a_station_runs_may_say_how_it_is(station) -> None:
+    allowed = {one.user: one for one in rights(station)}
+    for name in supervisor.wanted(station):
+        assert allowed[name].may_write(f"sps/{station.station}/service/{name}/status")
+    assert {*supervisor.SERVICES, "simulator"} == set(access.SERVICES)
 
 
 @pytest.mark.parametrize("file", [SHIPPED, *EXAMPLES], ids=lambda file: file.stem)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
@@ -12,6 +11,7 @@ from services.core.config.aggregator import NAME, NETWORK
 from services.core.config.policy import Duration, GoalSection
 from services.core.events import ID_PATTERN, RESERVED_IDS, EventStatus
 from services.core.goals import Method
+from services.core.sharing import AnswerReason
 
 MAX_EVENT_BYTES = 8_192
 """No event comes near it, signed or not; a larger one is refused unread."""
@@ -81,32 +81,6 @@ class AggregatorEvent(Command):
         if self.action == "schedule" and self.start is None:
             raise ValueError('an event needs a start, such as "2026-07-01T16:00:00Z"')
         return self
-
-
-class AnswerReason(StrEnum):
-    """Why an event stands where it stands. Codes, never sentences: a sentence could carry more than a person shares."""
-
-    NONE = ""
-    OPTED_OUT = "opted_out"
-    """A person opted out or declined."""
-    NO_ANSWER = "no_answer"
-    """The event asked, and nobody answered in time."""
-    CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"
-    """One of higher priority took its time."""
-    MISSED = "missed"
-    """It passed while the station was not running."""
-    NOT_POSSIBLE = "not_possible"
-    """The station does not take it: its preferences, another event, or its own state."""
-    BAD_MESSAGE = "bad_message"
-    """The message itself is wrong; `field` says where."""
-    BAD_SIGNATURE = "bad_signature"
-    """Not signed, signed by an unknown key, or not by that key."""
-    REPLAYED = "replayed"
-    """A signed message that was seen before, or is too old to tell."""
-    WRONG_NETWORK = "wrong_network"
-    TOO_MANY = "too_many"
-    """More messages than a station takes at once; send again later, and less often."""
 
 
 class Answer(Telemetry):

@@ -10,6 +10,7 @@ from services.core.sharing_fields import FIELDS, ON_LEVEL, RecordKind
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 """From when something may leave whose past was expressly included."""
+MOST_CONSENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class Life:
     """All consents, in their order: the last one holds."""
 
     consents: tuple[Consent, ...] = ()
+    forgotten: int = 0
+    """How many older ones were dropped; that can only hold more back."""
 
     @property
     def epoch(self) -> int:
         """Grows with each change."""
-        return len(self.consents)
+        return self.forgotten + len(self.consents)
 
     @property
     def now(self) -> Consent | None:
@@ -66,7 +69,9 @@ def changed(life: Life, level: SharingLevel, switches: Mapping[str, bool], now: 
     if last is not None and not share_past and (last.level, dict(last.switches)) == (level, dict(switches)):
         return life
     since = now if last is None else max(now, last.since)  # a clock that was put back must not open what was closed
-    return Life((*life.consents, Consent(since, level, MappingProxyType(dict(switches)), share_past)))
+    consents = (*life.consents, Consent(since, level, MappingProxyType(dict(switches)), share_past))
+    excess = max(len(consents) - MOST_CONSENTS, 0)
+    return Life(consents[excess:], life.forgotten + excess)
 
 
 @dataclass(frozen=True, slots=True)

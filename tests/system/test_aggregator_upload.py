@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.core.preferences import SharingLevel
-from services.gateway.aggregator_link import positions
-from services.gateway.aggregator_link.sending import retry_after_s
+from services.gateway.aggregator_link.positions import Positions
+from services.gateway.aggregator_link.results import retry_after_s
 from services.recorder.columns import NAMES
 from services.recorder.journal import FILE_NAME, Journal
 from tests.support.misbehaving import MISBEHAVIOURS, Aggregator
@@ -118,8 +118,7 @@ async def test_days_offline_are_caught_up_with(tmp_path, monkeypatch):
             away.close()
             rig.share(SharingLevel.FULL, past=True)
             async with rig.running() as uploader:
-                await wait_for(lambda: uploader.progress.state == "waiting", what="nobody there")
-                assert "does not answer" in uploader.progress.detail
+                await wait_for(lambda: "does not answer" in uploader.progress.detail, what="nobody there")
                 assert rig.sent.page(None, 50) == [], "nothing left, so nothing stands in the log of what left"
                 back = Aggregator(port=port)
                 await wait_for(lambda: len(back.records("full")) == rows, 30, what="three days of rows")
@@ -169,7 +168,7 @@ async def test_lowering_the_level_stops_in_the_middle_of_a_body_and_drops_what_l
         await rig.until_idle(uploader)
         await asyncio.sleep(0.5)
         assert len(server.records("full")) == 100, "what was under way when the level was lowered, and nothing after"
-        assert positions.load(rig.gateway).full is None
+        assert Positions.read(rig.sent.place()).full is None
         rig.share(SharingLevel.FULL)
         await asyncio.sleep(0.5)
         assert len(server.records("full")) == 100, "raised again without the past: what was dropped stays in the house"

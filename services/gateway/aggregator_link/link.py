@@ -91,8 +91,9 @@ class AggregatorLink:
     async def run(self) -> None:
         """Until cancelled. A part that fails is begun again: the others go on."""
         around = self._around
-        for complaint in filter(None, (self.store.complaint,)):
-            around.bus.report(complaint)
+        if self.store.complaint is not None:
+            around.bus.report(self.store.complaint)
+            self.store.distrust(around.clock.now())
         connecting = None
         if self._connection is not None:
             connecting = asyncio.create_task(self._always("aggregator: connection", self._connection.run))

@@ -37,8 +37,9 @@ install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, E
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
+docs: .venv/.installed-dev  ## write docs/bus/ and docs/aggregator/openapi.yaml anew from the message models
 	$(BIN)/python -m services.bus.documents
+	$(BIN)/python -m services.bus.uplink.openapi
 
 dashboards: .venv/.installed-dev  ## write Grafana's dashboards and provisioning anew from grafana/generator
 	@$(BIN)/python -m grafana.generator

@@ -13,9 +13,10 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from services.bus import vitals
 from services.bus.clock import Clock, FollowedClock, Rate, SystemClock, utc_now
-from services.bus.connection import OPEN_DOOR, Connection, Door
+from services.bus.connection import Connection
 from services.bus.contract import CHANNELS, CLOCK, SERVICE_ERROR, SERVICE_STATUS, SERVICE_VITALS, Channel, M
 from services.bus.decode import Refused, decode
+from services.bus.link_options import LinkOptions
 from services.bus.messages.base import Payload
 from services.bus.messages.state import ClockMessage, ServiceError, ServiceStatus
 from services.bus.outbox import COMMAND_LIFE_S, Outgoing
@@ -72,7 +73,7 @@ class Bus:
         jitter: random.Random,
         announce: bool = True,
         alone: bool = True,
-        door: Door = OPEN_DOOR,
+        options: Callable[[], LinkOptions] = LinkOptions,
     ) -> None:
         self.service = service
         self._clock = clock
@@ -97,7 +98,7 @@ class Bus:
             will=self._last_will,
             on_connected=self._connected,
             on_message=self._received,
-            door=door,
+            options=options,
         )
         # Whoever publishes the clock must not follow what it said before its restart.
         if isinstance(clock, FollowedClock) and service != CLOCK.publisher:

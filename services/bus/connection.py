@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import random
-import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from services.bus.clock import Clock
 from services.bus.link import ConnectFailed, Link, TurnedAway
+from services.bus.link_options import Delivery, LinkOptions
 from services.bus.outbox import Outbox, Outgoing
-from services.bus.secrets import Login, NoSecret
+from services.bus.secrets import NoSecret
 from services.bus.tls import NoTrust
 
 FIRST_WAIT_S = 0.2
@@ -21,27 +20,6 @@ REMIND_S = 600.0
 """A reason that stays the same is told again so often: nobody reads a log from its beginning."""
 
 log = logging.getLogger(__name__)
-
-
-def anonymous() -> None:
-    """No login."""
-
-
-def plainly() -> None:
-    """No TLS."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """How one gets in at the broker. Both are asked at each connection, so that a mended file needs no restart."""
-
-    login: Callable[[], Login | None] = anonymous
-    """Raises NoSecret."""
-    tls: Callable[[], ssl.SSLContext | None] = plainly
-    """Raises NoTrust. May read files."""
-
-
-OPEN_DOOR = Door()
 
 
 def backoff_s(failures: int, jitter: random.Random) -> float:
@@ -62,14 +40,18 @@ class Connection:
         will: Callable[[], Outgoing | None],
         on_connected: Callable[[], None],
         on_message: Callable[[str, bytes, bool], None],
-        door: Door = OPEN_DOOR,
+        options: Callable[[], LinkOptions] = LinkOptions,
+        on_delivery: Callable[[Delivery], None] | None = None,
     ) -> None:
+        """`options` is asked at each attempt, in a thread, so that a mended file needs no restart.
+
+        It may read files, and raise ConnectFailed, NoSecret or NoTrust.
+        """
         self.up = asyncio.Event()
         self.trouble: str | None = None
         """Why there is no connection, in words; None while there is one, and before the first try has failed."""
         self.turned_away = False
         """Whether `trouble` is about who we are, or whom we trust, and not about a broker that is away."""
-        self._door = door
         self._told_at: float | None = None
         self._address = address
         self._client_id = client_id
@@ -78,6 +60,8 @@ class Connection:
         self._will = will
         self._on_connected = on_connected
         self._on_message = on_message
+        self._options = options
+        self._on_delivery = on_delivery
         self._link: Link | None = None
         self._outbox = Outbox()
         self._empty = asyncio.Event()
@@ -86,7 +70,7 @@ class Connection:
         """Connect, and connect again after each loss, until cancelled."""
         failures = 0
         while True:
-            link = None
+            link: Link | None = None
             opened_at = None
             try:
                 link = await self._link_to_be()
@@ -106,6 +90,7 @@ class Connection:
             steady = opened_at is not None and self._clock.monotonic() - opened_at >= STEADY_S
             failures = 0 if steady else failures + 1
             if opened_at is not None:
+                self.trouble = "the connection was lost"
                 log.warning("%s: connection lost; connecting again", self._name)
             await self._clock.sleep(backoff_s(failures, self._jitter))
 
@@ -124,6 +109,15 @@ class Connection:
         if self._link is not None:
             self._link.subscribe(filters.items())
 
+    def reconnect(self) -> None:
+        """Say goodbye, which keeps the last will back, and connect anew with what then holds."""
+        if self._link is not None:
+            self._link.close()
+
+    def discard(self) -> None:
+        """Forget all that is waiting to be sent, or to be acknowledged."""
+        self._outbox = Outbox()
+
     async def drained(self, timeout_s: float) -> bool:
         """Wait until all that was sent is acknowledged; False if it was not within `timeout_s`."""
         try:
@@ -140,8 +134,14 @@ class Connection:
         return f"broker {self._address[0]}:{self._address[1]}"
 
     async def _link_to_be(self) -> Link:
-        login, tls = await asyncio.to_thread(lambda: (self._door.login(), self._door.tls()))
-        return Link(self._client_id, will=self._will(), on_message=self._on_message, on_read=self._pump, login=login, tls=tls)
+        return Link(
+            self._client_id,
+            will=self._will(),
+            on_message=self._on_message,
+            on_read=self._pump,
+            options=await asyncio.to_thread(self._options),
+            on_delivery=self._on_delivery,
+        )
 
     def _tell(self, failure: str) -> None:
         now = self._clock.monotonic()

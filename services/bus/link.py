@@ -1,4 +1,4 @@
-"""One MQTT 3.1.1 connection, from its opening to its loss, on the event loop."""
+"""One MQTT connection, from its opening to its loss, on the event loop."""
 
 import asyncio
 import contextlib
@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from services.bus.link_options import Delivery, LinkOptions
 from services.bus.outbox import Outgoing
-from services.bus.secrets import Login
 
 KEEPALIVE_S = 20
 CONNECT_TIMEOUT_S = 5.0
 MISC_EVERY_S = 5.0
+
+AS_USUAL = LinkOptions()
 
 log = logging.getLogger(__name__)
 
@@ -50,33 +52,29 @@ class Link:
         will: Outgoing | None,
         on_message: Callable[[str, bytes, bool], None],
         on_read: Callable[[], None],
-        login: Login | None = None,
-        tls: ssl.SSLContext | None = None,
+        options: LinkOptions = AS_USUAL,
+        on_delivery: Callable[[Delivery], None] | None = None,
     ) -> None:
+        """With `on_delivery` messages go there instead of to `on_message`, and whoever gets them acknowledges them."""
         self.lost = asyncio.Event()
-        self._login = login
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_read = on_read
         self._accepted: asyncio.Future[None] = self._loop.create_future()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        self._on_delivery = on_delivery
+        self._options = options
+        self._client = options.client(client_id, manual_ack=on_delivery is not None)
         self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._client.max_inflight_messages = 0
-        if login is not None:
-            self._client.username_pw_set(login.user, login.password)
-        if tls is not None:
-            self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
 
     async def open(self, host: str, port: int) -> None:
         """Connect and wait for the broker's acceptance. Raises ConnectFailed."""
         try:
-            await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S)
+            await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S, **self._options.connect_arguments())
         except ssl.SSLCertVerificationError as error:
-            raise TurnedAway(
-                f"its certificate is not to be trusted: {error.verify_message}; check broker.ca_file and broker.host"
-            ) from None
+            raise TurnedAway(f"its certificate is not to be trusted: {error.verify_message}; {self._options.trust_remedy}") from None
         except OSError as error:
             raise ConnectFailed(error.strerror or str(error)) from None
         self._attach()
@@ -125,6 +123,7 @@ class Link:
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
+        self._client.on_subscribe = self._subscribed
         self._client.on_socket_close = lambda _client, _data, closing: self._detach(closing)
         self._client.on_socket_register_write = self._write_soon
         self._loop.add_reader(sock, self._read)
@@ -159,16 +158,28 @@ class Link:
     def _refusal(self, reason: ReasonCode) -> ConnectFailed:
         if reason.value not in BAD_LOGIN:
             return ConnectFailed(f"it refuses us: {reason}")
-        if self._login is None:
-            return TurnedAway("it wants a user and password, and there is none for us; run sps setup, and restart it")
-        return TurnedAway(f"it refuses user {self._login.user} with the password in our secrets; run sps setup, and restart it")
+        if self._options.user is None:
+            return TurnedAway(f"it wants a user and password, and there is none for us; {self._options.login_remedy}")
+        return TurnedAway(f"it refuses user {self._options.user} with the password in our secrets; {self._options.login_remedy}")
 
     def _disconnected(self, *_: object) -> None:
         self._settle(ConnectFailed("it closed the connection"))
         self.lost.set()
 
+    def _subscribed(self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+        if any(reason.is_failure for reason in reasons):
+            log.warning("the broker refuses a subscription: what was subscribed to does not come; may this user read it?")
+
     def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self._on_message(message.topic, bytes(message.payload), message.retain)
+        if self._on_delivery is None:
+            self._on_message(message.topic, bytes(message.payload), message.retain)
+            return
+        mid, qos = message.mid, message.qos
+        self._on_delivery(Delivery(message.topic, bytes(message.payload), message.retain, lambda: self._acknowledge(mid, qos)))
+
+    def _acknowledge(self, mid: int, qos: int) -> None:
+        if not self.lost.is_set():
+            self._client.ack(mid, qos)
 
     def _settle(self, failure: ConnectFailed | None) -> None:
         if self._accepted.done():

@@ -15,8 +15,8 @@ from services.bus import deployment, programmes, state_format, state_lock
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock
-from services.bus.connection import Door
 from services.bus.deployment import Deployment
+from services.bus.link_options import LinkOptions
 from services.bus.secrets import login, secrets_folder
 from services.bus.state_format import StateFolderError
 from services.bus.systemd import Systemd
@@ -53,10 +53,12 @@ class Context:
         broker = self.station.broker
         folder = self.secrets or secrets_folder(self.var)
         ca_file = folder / broker.ca_file if broker.ca_file is not None else None
-        door = Door(
-            login=lambda: login(user or service, folder),
-            tls=lambda: trusting(ca_file) if broker.tls else None,
-        )
+
+        def options() -> LinkOptions:
+            known = login(user or service, folder)
+            tls = trusting(ca_file) if broker.tls else None
+            return LinkOptions(tls=tls) if known is None else LinkOptions(user=known.user, password=known.password, tls=tls)
+
         bus = Bus(
             self.station.station,
             service,
@@ -65,7 +67,7 @@ class Context:
             jitter=self.random,
             announce=announce,
             alone=alone,
-            door=door,
+            options=options,
         )
         if self.heartbeat is not None:
             self.heartbeat.follow(bus)

@@ -8,8 +8,13 @@ class NoTrust(Exception):
     """The certificate to trust cannot be had; says which file and what to do."""
 
 
-def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that trusts the authority in `ca_file`, or those of the system for None. Raises NoTrust."""
+def trusting(
+    ca_file: Path | None, setting: str = "broker.ca_file", remedy: str = "copy ca.crt from where sps setup made it"
+) -> ssl.SSLContext:
+    """A context that trusts the authority in `ca_file`, or those of the system for None.
+
+    Raises NoTrust, which names `setting` and `remedy`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _Socket
@@ -19,9 +24,9 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
         else:
             context.load_verify_locations(ca_file)
     except ssl.SSLError:
-        raise NoTrust(f"broker.ca_file: {ca_file} is no certificate in PEM form; copy ca.crt from where sps setup made it") from None
+        raise NoTrust(f"{setting}: {ca_file} is no certificate in PEM form; {remedy}") from None
     except OSError as error:
-        raise NoTrust(f"broker.ca_file: {ca_file} cannot be read ({error.strerror}); copy ca.crt from where sps setup made it") from None
+        raise NoTrust(f"{setting}: {ca_file} cannot be read ({error.strerror}); {remedy}") from None
     return context
 
 

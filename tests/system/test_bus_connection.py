@@ -10,12 +10,11 @@ import pytest
 
 from services.bus.client import Bus
 from services.bus.clock import FollowedClock, SystemClock
-from services.bus.connection import Door
 from services.bus.contract import CLOCK, CONTROLLER_STATE, EVENT, EVENT_COMMAND, POSITION_READING
 from services.bus.examples import example
+from services.bus.link_options import LinkOptions
 from services.bus.messages.events import EventCommand
 from services.bus.messages.state import ClockMessage, ControllerState
-from services.bus.secrets import Login
 from tests.support.brokers import HOST, KillableMosquitto
 from tests.support.plain_client import PlainClient
 from tests.support.waiting import wait_for, wait_until
@@ -113,8 +112,9 @@ async def test_what_was_published_last_is_delivered_before_leaving(plain, make_b
 
 
 async def test_a_password_that_the_broker_does_not_ask_for_does_no_harm(broker, plain) -> None:
-    door = Door(login=lambda: Login("controller", "secret"))
-    async with Bus("demo", "controller", (broker.host, broker.port), clock=SystemClock(), jitter=random.Random(1), door=door) as bus:
+    known = LinkOptions(user="controller", password="secret")
+    address = (broker.host, broker.port)
+    async with Bus("demo", "controller", address, clock=SystemClock(), jitter=random.Random(1), options=lambda: known) as bus:
         await bus.wait_connected()
         await wait_for(lambda: plain.on(STATUS))
 

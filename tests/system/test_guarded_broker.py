@@ -18,10 +18,10 @@ import pytest
 
 from services.bus.client import Bus
 from services.bus.clock import SystemClock, utc_now
-from services.bus.connection import Door
 from services.bus.contract import CONTROLLER_STATE, EVENT, RELAY_STATE, SERVICE_ERROR
 from services.bus.examples import example
 from services.bus.link import Link
+from services.bus.link_options import LinkOptions
 from services.bus.provision import Wishes, set_up
 from services.bus.runtime import Context
 from services.bus.secrets import login
@@ -141,8 +141,14 @@ async def test_over_tls_what_comes_in_one_record_is_heard_at_once(tmp_path, stat
 
     listener = await asyncio.start_server(greet, HOST, 0, ssl=server)
     async with listener:
-        tls = trusting(files / "ca.crt")
-        link = Link("test", will=None, on_message=lambda _topic, payload, _retained: heard.append(payload), on_read=lambda: None, tls=tls)
+        options = LinkOptions(tls=trusting(files / "ca.crt"))
+        link = Link(
+            "test",
+            will=None,
+            on_message=lambda _topic, payload, _retained: heard.append(payload),
+            on_read=lambda: None,
+            options=options,
+        )
         await link.open(HOST, listener.sockets[0].getsockname()[1])
         await wait_for(lambda: len(heard) == 5)
         link.close()
@@ -298,7 +304,7 @@ async def test_a_last_will_on_a_topic_of_somebody_else_is_not_published(broker) 
     with UserClient(broker, "operator") as operator:
         operator.subscribe("sps/demo/#")
         async with Bus(
-            "demo", "controller", (HOST, broker.port), clock=SystemClock(), jitter=random.Random(1), door=as_simulator(broker)
+            "demo", "controller", (HOST, broker.port), clock=SystemClock(), jitter=random.Random(1), options=as_simulator(broker)
         ) as bus:
             await wait_for(lambda: bus.connected or bus.trouble)
         operator.subscribe("barrier")
@@ -306,4 +312,6 @@ async def test_a_last_will_on_a_topic_of_somebody_else_is_not_published(broker) 
 
 
 def as_simulator(broker):
-    return Door(login=lambda: login("simulator", broker.secrets))
+    known = login("simulator", broker.secrets)
+    assert known is not None
+    return lambda: LinkOptions(user=known.user, password=known.password)

@@ -358,8 +358,8 @@ def test_no_free_text_reaches_the_sender(station, aggregator):
     ("mqtt", "detail"),
     [
         ({"user": "somebody"}, "refuses us"),
-        ({"ca_file": "other.crt"}, "CERTIFICATE_VERIFY_FAILED"),
-        ({"ca_file": "missing.crt"}, "cannot be used"),
+        ({"ca_file": "other.crt"}, "its certificate is not to be trusted"),
+        ({"ca_file": "missing.crt"}, "aggregator.mqtt.ca_file"),
         ({"secret": "nothing"}, "cannot be read"),
     ],
 )

@@ -5,12 +5,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import problems
+from services.gateway import pages, problems
 from services.gateway.desk import Desk
 from services.gateway.routes import events, history, state
 from services.gateway.security import Guard
@@ -44,10 +44,7 @@ def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
-
-    app.mount("/static", _Files(directory=STATIC))
+    pages.install(app, desk)
+    app.mount("/static", GZipMiddleware(_Files(directory=STATIC)))
     app.add_middleware(Guard, hosts=hosts)
     return app

@@ -8,10 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.problems import Problem, answer
 
 MAX_BODY_BYTES = 65_536
+FORM = "application/x-www-form-urlencoded"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
@@ -75,7 +76,11 @@ class Guard:
             return answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
         if scope["method"] not in READS:
             types = headers.get(b"content-type", [])
-            if len(types) != 1 or types[0].split(";")[0].strip().lower() != "application/json":
+            kind = types[0].split(";")[0].strip().lower() if len(types) == 1 else ""
+            if kind == FORM and not scope["path"].startswith("/api/"):
+                # Any site can make a browser send a form, so this one must name its page.
+                return None if origins else answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
+            if kind != "application/json":
                 return answer(415, _problem("Content-Type", types, "send application/json"))
         return None
 

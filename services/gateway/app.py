@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from services.gateway import pages, problems
 from services.gateway.desk import Desk
-from services.gateway.routes import events, history, state
+from services.gateway.routes import events, history, sharing, state
 from services.gateway.security import Guard
 from services.gateway.stream import Stream
 
@@ -43,6 +43,7 @@ def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
     app.include_router(state.router(desk, stream))
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
+    app.include_router(sharing.router(desk))
 
     pages.install(app, desk)
     app.mount("/static", GZipMiddleware(_Files(directory=STATIC)))

@@ -46,7 +46,7 @@ _MEANING = {
     400: "The Host header is not one of this server's names.",
     403: "The request comes from another site.",
     404: "There is no such thing.",
-    409: "The event is not in a state for this.",
+    409: "Not in a state for this.",
     413: "The body is too large.",
     415: "A write must have Content-Type application/json.",
     422: "Refused: the field, its value, and what would be right.",

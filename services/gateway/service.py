@@ -11,7 +11,7 @@ from services.bus.messages.state import PreferencesMessage
 from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
-from services.gateway import preferences
+from services.gateway import preferences, sharing_loop
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
 from services.gateway.routes.state import stream_of
@@ -24,10 +24,12 @@ async def run(context: Context) -> None:
         path = context.state_dir("gateway") / "preferences.json"
         chosen, complaints = _preferences(path, context.station)
         desk = Desk(context.station, context.clock, bus, chosen, keep=partial(preferences.save, path), var=context.var)
+        desk.sharing = sharing_loop.joined(desk, context.state_dir("gateway"), context.random)
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
                 tasks.create_task(_serve(desk, listener), name="gateway: web")
+                tasks.create_task(sharing_loop.run(desk), name="gateway: sharing")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:

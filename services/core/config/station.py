@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.core.config.aggregator import Aggregator
 from services.core.config.base import Port, Section
 from services.core.config.contradictions import Contradiction, contradictions
 from services.core.config.enrolment import Enrolment, Programmed
@@ -141,6 +142,8 @@ class Station(Section):
     """Under whose rules events are settled: a name, or name and pledge."""
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
+    aggregator: Aggregator | None = None
+    """Unset: no events from outside, and nothing leaves the house."""
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":

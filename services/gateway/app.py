@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import pages, problems
+from services.gateway import problems
 from services.gateway.desk import Desk
+from services.gateway.pages import all as pages
 from services.gateway.routes import events, history, sharing, state
 from services.gateway.security import Guard
 from services.gateway.stream import Stream

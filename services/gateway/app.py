@@ -5,28 +5,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from services.gateway import problems
 from services.gateway.desk import Desk
 from services.gateway.pages import all as pages
 from services.gateway.routes import events, history, sharing, state
 from services.gateway.security import Guard
+from services.gateway.static_files import StaticFiles
 from services.gateway.stream import Stream
 
 STATIC = Path(__file__).parent / "static"
-
-
-class _Files(StaticFiles):
-    """Files that a browser may keep, but asks about each time: after an upgrade no old script meets a new page."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
@@ -47,6 +35,6 @@ def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
     app.include_router(sharing.router(desk))
 
     pages.install(app, desk)
-    app.mount("/static", GZipMiddleware(_Files(directory=STATIC)))
+    app.mount("/static", StaticFiles(STATIC))
     app.add_middleware(Guard, hosts=hosts)
     return app

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { columns, drawEvents, isEmpty, LINES, options } from "./plot.js";
+import { columns, drawEvents, isEmpty, LINES, options, ready } from "./plot.js";
 import { t } from "./texts.js";
 
 const HOURS = 24;
@@ -41,6 +41,7 @@ export class Chart {
       if (!document.hidden) {
         const history = await get(`/api/history?hours=${HOURS}`);
         step = history.step_s;
+        await ready;
         this.show(history);
       }
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { columns, drawEvents, isEmpty, LINES, options } from "./plot.js";
+import { columns, drawEvents, isEmpty, LINES, options, ready } from "./plot.js";
 import { t } from "./texts.js";
 
 const HEIGHT = 380;
@@ -21,6 +21,7 @@ async function show(from, to) {
   const query = new URLSearchParams({ start: new Date(from * 1000).toISOString(), end: new Date(to * 1000).toISOString() });
   try {
     const history = await get(`/api/history?${query}`);
+    await ready;
     if (turn !== asked) return;
     view = [from, to];
     data = columns(history, ALL);

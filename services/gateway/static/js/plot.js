@@ -3,6 +3,9 @@
 import { clockTime, day, percent, timeOfDay, UNKNOWN, watts } from "./format.js";
 import { t } from "./texts.js";
 
+// The library comes last, so that the first values need not wait for it.
+export const ready = document.readyState === "complete" ? Promise.resolve() : new Promise((done) => addEventListener("load", () => done(), { once: true }));
+
 const pairwise = (a, b, f) => a?.map((x, i) => (x == null || b?.[i] == null ? null : f(x, b[i])));
 
 export const LINES = {

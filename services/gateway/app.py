@@ -1,19 +1,22 @@
 """The web application: the routes, the page's files, and the guard in front of them."""
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from services.gateway import problems
+from services.gateway.access import pages as access_pages
+from services.gateway.access.control import Control
+from services.gateway.access.gate import Gate
+from services.gateway.access.rules import csrf_token, require, strict_by_default
 from services.gateway.desk import Desk
 from services.gateway.routes import events, history, state
-from services.gateway.security import Guard
+from services.gateway.security import Guard, Names
 from services.gateway.stream import Stream
 
 STATIC = Path(__file__).parent / "static"
@@ -28,26 +31,31 @@ class _Files(StaticFiles):
         return response
 
 
-def create_app(desk: Desk, stream: Stream, hosts: Iterable[str]) -> FastAPI:
-    """The application, answering under `hosts` only."""
+def create_app(desk: Desk, stream: Stream, names: Names, control: Control) -> FastAPI:
+    """The application, answering under `names` only, and only to those whom `control` knows."""
     app = FastAPI(
         title="Smart Power Station",
         version=version("smart-power-station"),
         description="One station: its state, its demand-response events and its history. Times are UTC; a null is unknown.",
         docs_url=None,
         redoc_url=None,
-        responses=problems.documented(400, 403, 413, 415, 422),
+        responses=problems.documented(400, 401, 403, 413, 415, 422),
+        dependencies=[Depends(strict_by_default)],
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     problems.install(app)
     app.include_router(state.router(desk, stream))
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
+    app.include_router(access_pages.router(control))
+    first_page = (STATIC / "index.html").read_text(encoding="utf-8")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+    @app.get("/", include_in_schema=False, dependencies=[require("read")])
+    async def page(request: Request) -> HTMLResponse:
+        token = csrf_token(request)
+        return HTMLResponse(first_page.replace('name="csrf-token" content=""', f'name="csrf-token" content="{token}"'))
 
     app.mount("/static", _Files(directory=STATIC))
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Gate, control=control)
+    app.add_middleware(Guard, names=names)
     return app

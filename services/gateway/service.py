@@ -1,6 +1,7 @@
 """The gateway's shell: one bus client and one web server in the same loop."""
 
 import asyncio
+import os
 import socket
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,11 @@ from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
 from services.gateway import preferences
+from services.gateway.access.control import Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
 from services.gateway.routes.state import stream_of
-from services.gateway.security import allowed_hosts
+from services.gateway.security import Names, allowed_hosts
 
 
 async def run(context: Context) -> None:
@@ -27,7 +29,7 @@ async def run(context: Context) -> None:
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
-                tasks.create_task(_serve(desk, listener), name="gateway: web")
+                tasks.create_task(_serve(desk, listener, _access(context, desk)), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -49,7 +51,15 @@ async def _tell_preferences(desk: Desk, complaints: list[str]) -> None:
     desk.bus.publish(PREFERENCES, PreferencesMessage.of(desk.preferences.preferences(), desk.clock.now()))
 
 
-async def _serve(desk: Desk, listener: socket.socket) -> None:
+def _access(context: Context, desk: Desk) -> Control:
+    settings = Settings.of(context.station.web, context.var, in_container="SPS_WEB_HOST" in os.environ)
+    return Control(settings, context.clock.monotonic, lambda problem: desk.bus.report(problem, field="access"))
+
+
+async def _serve(desk: Desk, listener: socket.socket, control: Control) -> None:
+    await control.prepare()
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]
-    await web.serve(create_app(desk, stream, allowed_hosts(host, port)), listener, closing=stream.close)
+    page = desk.station.web
+    names = Names(allowed_hosts(host, port, page.names), any_address=control.on, tls=page.behind_tls)
+    await web.serve(create_app(desk, stream, names, control), listener, closing=stream.close)

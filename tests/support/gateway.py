@@ -147,7 +147,7 @@ def series(query: dict[str, str]) -> dict[str, Any]:
 class House:
     """A running gateway; `client` speaks to its bus, `get` and `post` to its page."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, web: dict[str, Any] | None = None, **changes: Any) -> None:
         (folder / "broker").mkdir()
         self.broker = TestBroker("mosquitto", folder / "broker")
         self.recorder = StandInRecorder()
@@ -155,7 +155,7 @@ class House:
         self.station = station_with(
             **{
                 "broker": shipped.broker.model_copy(update={"port": self.broker.port}),
-                "web": shipped.web.model_copy(update={"port": free_port()}),
+                "web": shipped.web.model_copy(update={"port": free_port(), **(web or {})}),
                 "recorder": shipped.recorder.model_copy(
                     update={"api": shipped.recorder.api.model_copy(update={"port": self.recorder.server_port})}
                 ),

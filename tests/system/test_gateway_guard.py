@@ -81,7 +81,7 @@ def test_security_headers_are_on_every_answer(house: House) -> None:
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Cache-Control"] == ("no-cache" if path in ("/", "/static/js/main.js") else "no-store")
+        assert headers["Cache-Control"] == ("no-cache" if path == "/static/js/main.js" else "no-store")
 
 
 def test_static_files_do_not_lead_out(house: House) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.models import HistoryView
 from services.gateway.problems import ApiError, Problem, documented
@@ -20,7 +21,7 @@ MAX_POINTS = 5000
 
 def router(desk: Desk) -> APIRouter:
     """The routes of the past."""
-    routes = APIRouter(tags=["history"])
+    routes = APIRouter(tags=["history"], dependencies=[require("read")])
 
     @routes.get("/api/history", summary="Mean power and state of charge over the last hours", responses=documented(502, 503))
     async def history(

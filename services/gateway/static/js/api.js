@@ -14,5 +14,11 @@ async function request(path, options) {
 
 export const get = async (path) => (await request(path)).body;
 
+const forgery = document.querySelector("meta[name=csrf-token]")?.content;
+
 export const post = (path, body = {}) =>
-  request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  request(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(forgery && { "X-CSRF-Token": forgery }) },
+    body: JSON.stringify(body),
+  });

@@ -1,7 +1,6 @@
 """The gateway's shell: one bus client and one web server in the same loop."""
 
 import asyncio
-import os
 import socket
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ async def run(context: Context) -> None:
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
-                tasks.create_task(_serve(desk, listener, _access(context, desk)), name="gateway: web")
+                tasks.create_task(_serve(desk, listener, _access(context, desk), _published(context)), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -52,14 +51,19 @@ async def _tell_preferences(desk: Desk, complaints: list[str]) -> None:
 
 
 def _access(context: Context, desk: Desk) -> Control:
-    settings = Settings.of(context.station.web, context.var, in_container="SPS_WEB_HOST" in os.environ)
+    settings = Settings.of(context.station.web, context.var, in_container=context.deployment.web_host is not None)
     return Control(settings, context.clock.monotonic, lambda problem: desk.bus.report(problem, field="access"))
 
 
-async def _serve(desk: Desk, listener: socket.socket, control: Control) -> None:
+def _published(context: Context) -> tuple[str, ...]:
+    """Under which other name a container's page is reached."""
+    return (context.deployment.web_published.lower(),) if context.deployment.web_published else ()
+
+
+async def _serve(desk: Desk, listener: socket.socket, control: Control, published: tuple[str, ...]) -> None:
     await control.prepare()
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]
     page = desk.station.web
-    names = Names(allowed_hosts(host, port, page.names), any_address=control.on, tls=page.behind_tls)
+    names = Names(allowed_hosts(host, port, (*page.names, *published)), any_address=control.on, tls=page.behind_tls)
     await web.serve(create_app(desk, stream, names, control), listener, closing=stream.close)

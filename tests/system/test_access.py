@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from services.bus.deployment import Deployment
 from tests.support.access import GuardedHouse
 from tests.support.gateway import House
 from tests.support.waiting import wait_until
@@ -38,9 +39,10 @@ def test_on_loopback_it_is_open_as_before_and_says_so(tmp_path: Path) -> None:
         assert not (tmp_path / "secrets").exists()
 
 
-def test_in_a_container_it_asks_although_nothing_else_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPS_WEB_HOST", "127.0.0.1")
-    with House(tmp_path) as house:
+def test_in_a_container_it_asks_although_nothing_else_says_so(tmp_path: Path) -> None:
+    with House(tmp_path, deployment=Deployment(web_host="127.0.0.1", web_published="localhost:18080")) as house:
+        assert house.get("/healthz", headers={"Host": "localhost:18080"}).status_code == 200
+        assert house.get("/healthz", headers={"Host": "localhost:18081"}).status_code == 400
         assert house.get("/api/state").status_code == 401
         assert house.get("/healthz").status_code == 200
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, programmes
+from services.bus import deployment, metrics, programmes
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
@@ -138,7 +138,8 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var)
-        asyncio.run(until_signalled(beating(name, run, context)))
+        with metrics.served(context.deployment):
+            asyncio.run(until_signalled(beating(name, run, context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:

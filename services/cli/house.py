@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
+from services.bus import metrics
 from services.bus.broker import BrokerError, start_broker
 from services.bus.runtime import Context
 from services.cli.exits import CommandFailed
@@ -39,6 +40,7 @@ async def serve(context: Context, plan: Plan) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop, plan.simulator)
     async with AsyncExitStack() as stack:
+        stack.enter_context(metrics.served(context.deployment))
         if plan.broker:
             try:
                 await stack.enter_async_context(start_broker(station.broker, context.var))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import problems
+from services.gateway import metrics, problems
 from services.gateway.access import pages as access_pages
 from services.gateway.access.control import Control
 from services.gateway.access.gate import Gate
@@ -47,6 +47,7 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control) -> Fa
     app.include_router(state.router(desk, stream))
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
+    app.include_router(metrics.router())
     app.include_router(access_pages.router(control))
     first_page = (STATIC / "index.html").read_text(encoding="utf-8")
 
@@ -58,4 +59,5 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control) -> Fa
     app.mount("/static", _Files(directory=STATIC))
     app.add_middleware(Gate, control=control)
     app.add_middleware(Guard, names=names)
+    app.add_middleware(metrics.Counted)
     return app

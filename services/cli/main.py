@@ -18,6 +18,7 @@ from services.cli import (
     explain,
     export,
     import_csv,
+    notify,
     relay,
     report,
     run,
@@ -37,6 +38,7 @@ app.command(epilog=EPILOG)(run.run)
 app.add_typer(event.app, name="event")
 app.add_typer(access.app, name="access")
 app.add_typer(ats.app, name="ats")
+app.add_typer(notify.app, name="notify")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")

@@ -15,6 +15,8 @@ from services.gateway.access.control import Control
 from services.gateway.access.gate import Gate
 from services.gateway.access.rules import csrf_token, require, strict_by_default
 from services.gateway.desk import Desk
+from services.gateway.notify import routes as notifications
+from services.gateway.notify.notifier import Notifier
 from services.gateway.routes import events, history, state
 from services.gateway.security import Guard, Names
 from services.gateway.stream import Stream
@@ -31,7 +33,7 @@ class _Files(StaticFiles):
         return response
 
 
-def create_app(desk: Desk, stream: Stream, names: Names, control: Control) -> FastAPI:
+def create_app(desk: Desk, stream: Stream, names: Names, control: Control, notifier: Notifier) -> FastAPI:
     """The application, answering under `names` only, and only to those whom `control` knows."""
     app = FastAPI(
         title="Smart Power Station",
@@ -47,6 +49,7 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control) -> Fa
     app.include_router(state.router(desk, stream))
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
+    app.include_router(notifications.router(notifier, desk.clock.monotonic))
     app.include_router(metrics.router())
     app.include_router(access_pages.router(control))
     first_page = (STATIC / "index.html").read_text(encoding="utf-8")

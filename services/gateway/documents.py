@@ -13,6 +13,7 @@ from services.bus.runtime import load_station
 from services.gateway.access.control import OFF, Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
+from services.gateway.notify.notifier import Notifier
 from services.gateway.routes.state import stream_of
 from services.gateway.security import Names
 
@@ -25,7 +26,9 @@ def bare_app(settings: Settings = OFF) -> FastAPI:
     station, clock = load_station(ROOT / "config" / "station.yaml"), SystemClock()
     bus = Bus(station.station, "gateway", (station.broker.host, station.broker.port), clock=clock, jitter=Random(0))  # noqa: S311
     desk = Desk(station, clock, bus, station.preferences)
-    return create_app(desk, stream_of(desk), Names(frozenset({"testserver"})), Control(settings, clock.monotonic))
+    return create_app(
+        desk, stream_of(desk), Names(frozenset({"testserver"})), Control(settings, clock.monotonic), Notifier(desk, Path("notified.json"))
+    )
 
 
 def text() -> str:

@@ -15,6 +15,7 @@ from services.gateway import preferences
 from services.gateway.access.control import Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
+from services.gateway.notify.notifier import Notifier
 from services.gateway.routes.state import stream_of
 from services.gateway.security import Names, allowed_hosts
 
@@ -28,7 +29,9 @@ async def run(context: Context) -> None:
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
-                tasks.create_task(_serve(desk, listener, _access(context, desk), _published(context)), name="gateway: web")
+                notifier = Notifier(desk, path.with_name("notified.json"))
+                tasks.create_task(notifier.run(), name="gateway: notifications")
+                tasks.create_task(_serve(desk, listener, _access(context, desk), notifier, _published(context)), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -60,10 +63,10 @@ def _published(context: Context) -> tuple[str, ...]:
     return (context.deployment.web_published.lower(),) if context.deployment.web_published else ()
 
 
-async def _serve(desk: Desk, listener: socket.socket, control: Control, published: tuple[str, ...]) -> None:
+async def _serve(desk: Desk, listener: socket.socket, control: Control, notifier: Notifier, published: tuple[str, ...]) -> None:
     await control.prepare()
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]
     page = desk.station.web
     names = Names(allowed_hosts(host, port, (*page.names, *published)), any_address=control.on, tls=page.behind_tls)
-    await web.serve(create_app(desk, stream, names, control), listener, closing=stream.close)
+    await web.serve(create_app(desk, stream, names, control, notifier), listener, closing=stream.close)

@@ -12,6 +12,7 @@ from services.core.config.enrolment import Enrolment, Programmed
 from services.core.config.forecast import PvForecastSection
 from services.core.config.hardware import Limits, Positions, PowerStation, StationSensor, TransferSwitch, hardware_of
 from services.core.config.loads import Appliance, DeferrableLoad, LoadName
+from services.core.config.notifications import Notifications
 from services.core.config.policy import Control, DailyCycle, Duration, PreferencesSection
 from services.core.config.web import WebPage, is_loopback
 from services.core.modes import Hardware, Switchboard, refusal, switchboard
@@ -133,6 +134,7 @@ class Station(Section):
     """Under whose rules events are settled: a name, or name and pledge."""
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
+    notifications: Notifications = Notifications()
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":

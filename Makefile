@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock docs clean
+.PHONY: help run test check bench lock docs texts screenshots clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -15,7 +15,7 @@ COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-vers
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -36,6 +36,12 @@ bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json;
 
 docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
 	$(BIN)/python -m services.bus.documents
+
+texts: .venv/.installed-dev  ## collect the page's texts for translation, and compile the catalogues
+	$(BIN)/python -m tests.texts
+
+screenshots: .venv/.installed-dev  ## draw docs/images/ anew from a running simulated station
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_screenshots.py
 
 lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from services.bus.clock import Clock
 from services.bus.link import ConnectFailed, Link
+from services.bus.link_options import Delivery, LinkOptions
 from services.bus.outbox import Outbox, Outgoing
 
 FIRST_WAIT_S = 0.2
@@ -35,7 +36,10 @@ class Connection:
         will: Callable[[], Outgoing | None],
         on_connected: Callable[[], None],
         on_message: Callable[[str, bytes, bool], None],
+        options: Callable[[], LinkOptions] = LinkOptions,
+        on_delivery: Callable[[Delivery], None] | None = None,
     ) -> None:
+        """`options` is asked at each attempt, so that a new password is taken up; it may raise ConnectFailed."""
         self.up = asyncio.Event()
         self._address = address
         self._client_id = client_id
@@ -44,6 +48,10 @@ class Connection:
         self._will = will
         self._on_connected = on_connected
         self._on_message = on_message
+        self._options = options
+        self._on_delivery = on_delivery
+        self.trouble: str | None = None
+        """Why there is no connection now; None while there is one, or before the first attempt has failed."""
         self._link: Link | None = None
         self._outbox = Outbox()
         self._empty = asyncio.Event()
@@ -52,23 +60,27 @@ class Connection:
         """Connect, and connect again after each loss, until cancelled."""
         failures = 0
         while True:
-            link = Link(self._client_id, will=self._will(), on_message=self._on_message, on_read=self._pump)
+            link: Link | None = None
             opened_at = None
             try:
+                link = self._new_link()
                 await link.open(*self._address)
                 opened_at = self._clock.monotonic()
                 self._opened(link)
                 await link.hold()
             except ConnectFailed as failure:
+                self.trouble = str(failure)
                 log.log(logging.DEBUG if failures else logging.WARNING, "%s: %s; trying again until it answers", self._name, failure)
             except Exception:
                 # The outermost edge: a defect costs this connection, not the service.
                 log.exception("%s: unexpected failure; connecting again", self._name)
             finally:
-                self._ended(link)
+                if link is not None:
+                    self._ended(link)
             steady = opened_at is not None and self._clock.monotonic() - opened_at >= STEADY_S
             failures = 0 if steady else failures + 1
             if opened_at is not None:
+                self.trouble = "the connection was lost"
                 log.warning("%s: connection lost; connecting again", self._name)
             await self._clock.sleep(backoff_s(failures, self._jitter))
 
@@ -87,6 +99,15 @@ class Connection:
         if self._link is not None:
             self._link.subscribe(filters.items())
 
+    def reconnect(self) -> None:
+        """Say goodbye, which keeps the last will back, and connect anew with what then holds."""
+        if self._link is not None:
+            self._link.close()
+
+    def discard(self) -> None:
+        """Forget all that is waiting to be sent, or to be acknowledged."""
+        self._outbox = Outbox()
+
     async def drained(self, timeout_s: float) -> bool:
         """Wait until all that was sent is acknowledged; False if it was not within `timeout_s`."""
         try:
@@ -102,8 +123,19 @@ class Connection:
     def _name(self) -> str:
         return f"broker {self._address[0]}:{self._address[1]}"
 
+    def _new_link(self) -> Link:
+        return Link(
+            self._client_id,
+            will=self._will(),
+            on_message=self._on_message,
+            on_read=self._pump,
+            options=self._options(),
+            on_delivery=self._on_delivery,
+        )
+
     def _opened(self, link: Link) -> None:
         self._link = link
+        self.trouble = None
         for expired in self._outbox.drop_expired(self._clock.monotonic()):
             log.warning("%s: a command for %s waited too long for a connection and was dropped", self._name, expired.topic)
         self._on_connected()

@@ -161,6 +161,7 @@ _EXAMPLES: tuple[tuple[Channel[Payload], Payload], ...] = (
             participation=Participation.ALWAYS,
             backup_reserve_pct=20,
             sharing=SharingLevel.NONE,
+            sharing_fields={},
         ),
     ),
     (contract.CLOCK, state.ClockMessage(ts=_TS, epoch_wall=_START, epoch_station=_START, speed=60)),

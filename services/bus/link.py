@@ -1,21 +1,25 @@
-"""One MQTT 3.1.1 connection, from its opening to its loss, on the event loop."""
+"""One MQTT connection, from its opening to its loss, on the event loop."""
 
 import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from services.bus.link_options import Delivery, LinkOptions
 from services.bus.outbox import Outgoing
 
 KEEPALIVE_S = 20
 CONNECT_TIMEOUT_S = 5.0
 MISC_EVERY_S = 5.0
+
+AS_USUAL = LinkOptions()
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +44,18 @@ class Link:
         will: Outgoing | None,
         on_message: Callable[[str, bytes, bool], None],
         on_read: Callable[[], None],
+        options: LinkOptions = AS_USUAL,
+        on_delivery: Callable[[Delivery], None] | None = None,
     ) -> None:
+        """With `on_delivery` messages go there instead of to `on_message`, and whoever gets them acknowledges them."""
         self.lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_read = on_read
         self._accepted: asyncio.Future[None] = self._loop.create_future()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        self._on_delivery = on_delivery
+        self._options = options
+        self._client = options.client(client_id, manual_ack=on_delivery is not None)
         self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._client.max_inflight_messages = 0
         if will is not None:
@@ -55,7 +64,7 @@ class Link:
     async def open(self, host: str, port: int) -> None:
         """Connect and wait for the broker's acceptance. Raises ConnectFailed."""
         try:
-            await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S)
+            await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S, **self._options.connect_arguments())
         except OSError as error:
             raise ConnectFailed(error.strerror or str(error)) from None
         self._attach()
@@ -104,6 +113,7 @@ class Link:
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
+        self._client.on_subscribe = self._subscribed
         self._client.on_socket_close = lambda _client, _data, closing: self._detach(closing)
         self._client.on_socket_register_write = self._write_soon
         self._loop.add_reader(sock, self._read)
@@ -115,6 +125,9 @@ class Link:
 
     def _read(self) -> None:
         self._client.loop_read()
+        # TLS may have unpacked more than was asked for: the socket will not say so again.
+        while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending():
+            self._client.loop_read()
         self._on_read()
 
     def _write_soon(self, *_: object) -> None:
@@ -136,8 +149,20 @@ class Link:
         self._settle(ConnectFailed("it closed the connection"))
         self.lost.set()
 
+    def _subscribed(self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+        if any(reason.is_failure for reason in reasons):
+            log.warning("the broker refuses a subscription: what was subscribed to does not come; may this user read it?")
+
     def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self._on_message(message.topic, bytes(message.payload), message.retain)
+        if self._on_delivery is None:
+            self._on_message(message.topic, bytes(message.payload), message.retain)
+            return
+        mid, qos = message.mid, message.qos
+        self._on_delivery(Delivery(message.topic, bytes(message.payload), message.retain, lambda: self._acknowledge(mid, qos)))
+
+    def _acknowledge(self, mid: int, qos: int) -> None:
+        if not self.lost.is_set():
+            self._client.ack(mid, qos)
 
     def _settle(self, failure: ConnectFailed | None) -> None:
         if self._accepted.done():

@@ -41,7 +41,7 @@ def password(
     # Hidden where somebody types it; from a pipe it is the first line.
     word = passwords.generated() if generate else typer.prompt("New password", hide_input=True, confirmation_prompt=True)
     if (why := passwords.complaint(word)) is not None:
-        fail(why, WRONG_USAGE)
+        fail(why.format(least=passwords.LEAST_LENGTH, most=passwords.GREATEST_LENGTH), WRONG_USAGE)
     kept = passwords.hashed(word)
     with _store(var) as store:
         try:

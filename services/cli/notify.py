@@ -35,8 +35,8 @@ def try_targets(config: ConfigOption = DEFAULT_CONFIG, var: VarOption = DEFAULT_
 
 
 async def _all(sender: "Sender", targets: tuple[str, ...]) -> bool:
-    from services.gateway.notify.routes import TEST
     from services.gateway.notify.sender import DeliveryFailed
+    from services.gateway.notify.testing import TEST
 
     fine = True
     for target in targets:

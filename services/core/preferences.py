@@ -1,6 +1,7 @@
 """What the person chose: how the station answers events, and what may leave the house."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -44,6 +45,8 @@ class Preferences:
     backup_reserve_pct: float = 20.0
     """State of charge kept for an outage; events and the daily cycle never go below it."""
     sharing: SharingLevel = SharingLevel.NONE
+    sharing_fields: Mapping[str, bool] = field(default_factory=dict, hash=False)
+    """Single fields of the level, by the names in `sharing_fields.py`, switched on or off."""
     answer_before: timedelta | None = None
     """With `ask`: how long before an event's start its answer is due."""
     if_unanswered: Answer = Answer.DECLINE

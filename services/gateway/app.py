@@ -3,21 +3,21 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi import Depends, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import metrics, problems
-from services.gateway.access import pages as access_pages
+from services.gateway import metrics, pages, problems
 from services.gateway.access.control import Control
 from services.gateway.access.gate import Gate
-from services.gateway.access.rules import csrf_token, require, strict_by_default
+from services.gateway.access.rules import strict_by_default
 from services.gateway.desk import Desk
 from services.gateway.notify import routes as notifications
 from services.gateway.notify.notifier import Notifier
-from services.gateway.routes import events, history, state
+from services.gateway.notify.testing import Tester
+from services.gateway.routes import events, history, sharing, state
 from services.gateway.security import Guard, Names
 from services.gateway.stream import Stream
 
@@ -46,20 +46,16 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control, notif
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     problems.install(app)
+    tester = Tester(notifier, desk.clock.monotonic)
     app.include_router(state.router(desk, stream))
     app.include_router(events.router(desk))
     app.include_router(history.router(desk))
-    app.include_router(notifications.router(notifier, desk.clock.monotonic))
+    app.include_router(sharing.router(desk))
+    app.include_router(notifications.router(notifier, tester))
     app.include_router(metrics.router())
-    app.include_router(access_pages.router(control))
-    first_page = (STATIC / "index.html").read_text(encoding="utf-8")
 
-    @app.get("/", include_in_schema=False, dependencies=[require("read")])
-    async def page(request: Request) -> HTMLResponse:
-        token = csrf_token(request)
-        return HTMLResponse(first_page.replace('name="csrf-token" content=""', f'name="csrf-token" content="{token}"'))
-
-    app.mount("/static", _Files(directory=STATIC))
+    pages.install(app, desk, control, notifier, tester)
+    app.mount("/static", GZipMiddleware(_Files(directory=STATIC)))
     app.add_middleware(Gate, control=control)
     app.add_middleware(Guard, names=names)
     app.add_middleware(metrics.Counted)

@@ -1,6 +1,7 @@
 """All that the routes need of the running gateway."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from services.gateway.heard import Heard
 from services.gateway.models import StateView
 from services.gateway.problems import ApiError, Problem
 from services.gateway.recorder_link import RecorderLink
+from services.gateway.sharing import Sharing
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Desk:
         self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.chosen)
         api = self.station.recorder.api
         self.recorder = RecorderLink(f"http://{api.host}:{api.port}", lambda: recorder_token.headers(self.var))
+        self.sharing: Sharing
 
     def moment(self) -> view.Moment:
         """Now, as the view needs it."""
@@ -51,12 +54,14 @@ class Desk:
         """What the person chose, in the system's own form."""
         return self.preferences.preferences()
 
-    def choose(self, chosen: PreferencesSection) -> PreferencesSection:
+    def choose(self, chosen: PreferencesSection, *, share_past: bool = False) -> PreferencesSection:
         """The person's preferences with those fields of `chosen` that were given, kept and told to all.
 
         Raises ApiError: 422 for what contradicts itself or the station file, 503 when it cannot be kept or told.
         """
-        merged = self.preferences.model_copy(update={name: getattr(chosen, name) for name in chosen.model_fields_set})
+        merged = self.preferences.model_copy(
+            update={name: getattr(chosen, name) for name in chosen.model_fields_set if name in PreferencesSection.model_fields}
+        )
         if found := self.station.contradictions(merged):
             first = found[0]
             message = "; also: ".join(str(one) for one in found)
@@ -64,13 +69,20 @@ class Desk:
         if not self.clock.known:
             raise ApiError(503, Problem(message="station time is not known yet", remedy="nothing was changed; try again in a few seconds"))
         try:
+            self.sharing.choose(merged, share_past=share_past)
             self.keep(merged)
         except OSError as error:
+            self._take_back()
             raise ApiError(503, Problem(message=f"the preferences cannot be kept: {error}", remedy="nothing was changed")) from None
         self.preferences = merged
         self.heard.state_version += 1
         self.bus.publish(PREFERENCES, PreferencesMessage.of(merged.preferences(), self.clock.now()))
         return merged
+
+    def _take_back(self) -> None:
+        """What was not kept shall not hold. Where even that cannot be kept, less is shared until it can."""
+        with suppress(OSError):
+            self.sharing.choose(self.preferences, share_past=False)
 
     def state(self) -> StateView:
         """The state now."""

@@ -4,12 +4,14 @@ import json
 import sys
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 
 from services.bus.client import Bus
 from services.bus.clock import SystemClock
 from services.bus.runtime import load_station
+from services.gateway import sharing_loop
 from services.gateway.access.control import OFF, Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
@@ -26,9 +28,12 @@ def bare_app(settings: Settings = OFF) -> FastAPI:
     station, clock = load_station(ROOT / "config" / "station.yaml"), SystemClock()
     bus = Bus(station.station, "gateway", (station.broker.host, station.broker.port), clock=clock, jitter=Random(0))  # noqa: S311
     desk = Desk(station, clock, bus, station.preferences)
-    return create_app(
-        desk, stream_of(desk), Names(frozenset({"testserver"})), Control(settings, clock.monotonic), Notifier(desk, Path("notified.json"))
-    )
+    names, control = Names(frozenset({"testserver"})), Control(settings, clock.monotonic)
+    with TemporaryDirectory() as folder:
+        desk.sharing = sharing_loop.joined(desk, Path(folder), Random(0))  # noqa: S311
+        app = create_app(desk, stream_of(desk), names, control, Notifier(desk, Path(folder) / "notified.json"))
+        desk.sharing.sent.close()
+    return app
 
 
 def text() -> str:

@@ -59,6 +59,8 @@ class ControllerView(Shown):
     mode_confirmed: int | None
     reason: str
     reason_code: str
+    reasons: dict[str, str]
+    """The reason in the page's other languages, by their code, such as `de`."""
     goal_w: float | None
     duty: float | None
     event_id: str | None

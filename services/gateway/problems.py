@@ -47,7 +47,7 @@ _MEANING = {
     401: "Nobody who is known: log in, or send an API token. Only where access control is on.",
     403: "The request comes from another site, lacks its token against forgery, or its API token lacks the scope.",
     404: "There is no such thing.",
-    409: "The event is not in a state for this.",
+    409: "Not in a state for this.",
     413: "The body is too large.",
     415: "A write must have Content-Type application/json.",
     422: "Refused: the field, its value, and what would be right.",

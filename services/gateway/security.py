@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.problems import Problem, answer
 
 MAX_BODY_BYTES = 65_536
+FORM = "application/x-www-form-urlencoded"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -27,7 +28,6 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 HSTS = (b"strict-transport-security", b"max-age=31536000")
-_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,12 @@ class Guard:
             return answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
         if scope["method"] not in READS:
             types = headers.get(b"content-type", [])
-            # A form of another site can send every kind but JSON: the API takes nothing else.
-            taken = {"application/json"} if scope["path"].startswith("/api/") else {"application/json", _FORM}
-            if len(types) != 1 or types[0].split(";")[0].strip().lower() not in taken:
-                return answer(415, _problem("Content-Type", types, f"send {' or '.join(sorted(taken))}"))
+            kind = types[0].split(";")[0].strip().lower() if len(types) == 1 else ""
+            if kind == FORM and not scope["path"].startswith("/api/"):
+                # Any site can make a browser send a form, so this one must name its page.
+                return None if origins else answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
+            if kind != "application/json":
+                return answer(415, _problem("Content-Type", types, "send application/json"))
         return None
 
 

@@ -11,7 +11,7 @@ from services.bus.messages.state import PreferencesMessage
 from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
-from services.gateway import preferences
+from services.gateway import preferences, sharing_loop
 from services.gateway.access.control import Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
@@ -26,9 +26,11 @@ async def run(context: Context) -> None:
         path = context.state_dir("gateway") / "preferences.json"
         chosen, complaints = _preferences(path, context.station)
         desk = Desk(context.station, context.clock, bus, chosen, keep=partial(preferences.save, path), var=context.var)
+        desk.sharing = sharing_loop.joined(desk, context.state_dir("gateway"), context.random)
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
+                tasks.create_task(sharing_loop.run(desk), name="gateway: sharing")
                 notifier = Notifier(desk, path.with_name("notified.json"))
                 tasks.create_task(notifier.run(), name="gateway: notifications")
                 tasks.create_task(_serve(desk, listener, _access(context, desk), notifier, _published(context)), name="gateway: web")

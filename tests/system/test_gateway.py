@@ -247,4 +247,4 @@ def test_the_api_keeps_to_its_openapi(house: House) -> None:
     for operation in schema.get_all_operations():
         assert isinstance(operation, Ok)
         bounded(given(case=operation.ok().as_strategy())(keeps))()
-    assert len(set(tried)) == 8
+    assert len(set(tried)) == 16

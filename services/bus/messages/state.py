@@ -69,6 +69,8 @@ class PreferencesMessage(Telemetry):
     participation: Participation
     backup_reserve_pct: Percent
     sharing: SharingLevel
+    sharing_fields: dict[str, bool] = Field(default_factory=dict)
+    """Single fields of the level switched on or off."""
     answer_before: Duration | None = None
     """With participation `ask`: how long before an event's start its answer is due."""
     if_unanswered: Answer = Answer.DECLINE
@@ -88,6 +90,7 @@ class PreferencesMessage(Telemetry):
             participation=self.participation,
             backup_reserve_pct=self.backup_reserve_pct,
             sharing=self.sharing,
+            sharing_fields=self.sharing_fields,
             answer_before=self.answer_before,
             if_unanswered=self.if_unanswered,
             max_events_per_week=self.max_events_per_week,
@@ -106,6 +109,7 @@ class PreferencesMessage(Telemetry):
             participation=preferences.participation,
             backup_reserve_pct=preferences.backup_reserve_pct,
             sharing=preferences.sharing,
+            sharing_fields=dict(preferences.sharing_fields),
             answer_before=preferences.answer_before,
             if_unanswered=preferences.if_unanswered,
             max_events_per_week=preferences.max_events_per_week,

@@ -4,19 +4,30 @@ from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from services.core.config.base import LocalTime, Percent, Section
 from services.core.config.tariff import HoursOfDay, TariffSection, WearSection
 from services.core.durations import parse_duration
 from services.core.goals import Goal, GoalKind, Method
 from services.core.preferences import Answer, Participation, Preferences, SharingLevel
+from services.core.sharing_fields import ON_LEVEL
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT4H, or a number of hours.", "examples": ["PT4H", 4]}),
 ]
+
+
+def _known_fields(switches: dict[str, bool]) -> dict[str, bool]:
+    for name in switches:
+        if name not in ON_LEVEL:
+            raise ValueError(f"{name[:80]!r} is no field that can be shared; known are {', '.join(ON_LEVEL)}")
+    return switches
+
+
+SharingSwitches = Annotated[dict[str, StrictBool], AfterValidator(_known_fields)]
 
 
 class NormalPolicy(StrEnum):
@@ -132,6 +143,8 @@ class PreferencesSection(Section):
     participation: Participation = Participation.ALWAYS
     backup_reserve_pct: Percent = 20.0
     sharing: SharingLevel = SharingLevel.NONE
+    sharing_fields: SharingSwitches = Field(default_factory=dict)
+    """Single fields of the level switched on or off, such as `full.p4_w: false`; docs/sharing.md lists them."""
     answer_before: Duration | None = None
     """With `participation: ask`: how long before an event's start its answer is due."""
     if_unanswered: Answer = Answer.DECLINE
@@ -152,6 +165,7 @@ class PreferencesSection(Section):
             participation=self.participation,
             backup_reserve_pct=self.backup_reserve_pct,
             sharing=self.sharing,
+            sharing_fields=self.sharing_fields,
             answer_before=self.answer_before,
             if_unanswered=self.if_unanswered,
             max_events_per_week=self.max_events_per_week,

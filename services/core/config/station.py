@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.core.config.aggregator import Aggregator
 from services.core.config.base import Port, Section
 from services.core.config.contradictions import Contradiction, contradictions
 from services.core.config.enrolment import Enrolment, Programmed
@@ -135,6 +136,8 @@ class Station(Section):
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
     notifications: Notifications = Notifications()
+    aggregator: Aggregator | None = None
+    """Unset: no events from outside, and nothing leaves the house."""
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":

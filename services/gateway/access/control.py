@@ -14,9 +14,12 @@ from services.gateway.access.sessions import Sessions
 from services.gateway.access.store import AccessState, AccessUnusable, Store
 from services.gateway.access.throttle import Throttle
 from services.gateway.access.visitor import SCOPES, Visitor
+from services.gateway.translatable import N_
 
 MOST_WAITING = 8
 """Passwords that may queue: they are looked at one by one, for each takes memory."""
+
+NO_RECORD = N_("The station has no usable password: sps access password on its machine sets one.")
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +27,11 @@ log = logging.getLogger(__name__)
 class Refused(Exception):
     """A login that was not let in; the message is for the person."""
 
-    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, *, wait_s: float = 0.0, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
+        """For `{name}` in the text, so that it can be said in another language."""
         self.wait_s = wait_s
         """Real seconds after which it may be tried again; 0 for at once."""
 
@@ -110,7 +116,7 @@ class Control:
         """The id of a new session for whoever knows the password. Raises Refused."""
         await self.check(password, client)
         if (state := self.state()) is None:
-            raise Refused("the station's record of its password cannot be read; its log says more")
+            raise Refused(NO_RECORD)
         self._sessions.end(old_session)
         log.info("somebody logged in from %s", client)
         return self._sessions.begin(state.epoch)
@@ -119,7 +125,7 @@ class Control:
         """Return if `password` is right. Raises Refused; each wrong one makes the next wait longer."""
         self._refuse_waiting(client)
         if self._waiting >= MOST_WAITING:
-            raise Refused("too many passwords are being looked at; try again in a few seconds", wait_s=5.0)
+            raise Refused(N_("Too many passwords are being looked at: try again in a few seconds."), wait_s=5.0)
         self._waiting += 1
         try:
             async with self._turn:
@@ -133,9 +139,9 @@ class Control:
         """Take `new` as the password and return the id of the session that goes on; all others end. Raises Refused and OSError."""
         await self.check(old, client)
         if (why := passwords.complaint(new)) is not None:
-            raise Refused(why)
+            raise Refused(why, least=passwords.LEAST_LENGTH, most=passwords.GREATEST_LENGTH)
         if new == old:
-            raise Refused("that is the old password; choose another one")
+            raise Refused(N_("That is the old password: choose another one."))
         kept = await asyncio.to_thread(passwords.hashed, new)
         state = self._changed(lambda state: state.with_password(kept, own=True))
         self.settings.first_password.unlink(missing_ok=True)
@@ -163,22 +169,23 @@ class Control:
         try:
             return self.store.change(change)
         except AccessUnusable as error:
-            raise Refused(str(error)) from None
+            raise Refused("{why}", why=str(error)) from None
 
     def _refuse_waiting(self, client: str) -> None:
         if (wait_s := self._throttle.wait_s(_network(client), self._now_s())) > 0.0:
-            seconds = max(1, round(wait_s))
-            raise Refused(f"too many wrong passwords: try again in {seconds} second{'s' if seconds > 1 else ''}", wait_s=wait_s)
+            raise Refused(N_("Too many wrong passwords: try again in {seconds} s."), wait_s=wait_s, seconds=max(1, round(wait_s)))
 
     async def _check(self, password: str, client: str) -> None:
         state = self.state()
         if state is None or state.password_hash is None:
-            raise Refused("the station has no usable password; 'sps access password' on its machine sets one")
+            raise Refused(NO_RECORD)
         if len(password) > passwords.GREATEST_LENGTH or not await asyncio.to_thread(passwords.matches, password, state.password_hash):
             self._throttle = self._throttle.failed(_network(client), self._now_s())
             log.warning("a wrong password came from %s", client)
             wait_s = self._throttle.wait_s(_network(client), self._now_s())
-            raise Refused("the password is wrong" + (f"; the next one is looked at in {wait_s:.0f} s" if wait_s else ""))
+            if wait_s:
+                raise Refused(N_("The password is wrong; the next one is looked at in {seconds} s."), seconds=max(1, round(wait_s)))
+            raise Refused(N_("The password is wrong."))
         self._throttle = self._throttle.succeeded(_network(client))
 
 

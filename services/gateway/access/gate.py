@@ -11,11 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.access.control import Control
 from services.gateway.access.visitor import LOCAL, Visitor
 from services.gateway.problems import Problem, answer
-from services.gateway.security import READS, read_body, replayed
+from services.gateway.security import FORM, READS, read_body, replayed
 
 OPEN = frozenset({"/login", "/healthz", "/static/css/plain.css", "/static/favicon.svg"})
 """What a stranger may see: exactly these paths."""
-FORM = "application/x-www-form-urlencoded"
 
 
 class _Ended(Exception):
@@ -40,6 +39,7 @@ class Gate:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         visitor = scope["visitor"] = self._visitor(headers)
+        scope.setdefault("state", {})["csrf_token"] = visitor.csrf_token if visitor else ""
         if scope["path"] in OPEN:
             await self._app(scope, receive, send)
         elif visitor is None:

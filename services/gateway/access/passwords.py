@@ -5,6 +5,8 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from services.gateway.translatable import N_
+
 LEAST_LENGTH = 10
 GREATEST_LENGTH = 256
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -32,11 +34,11 @@ def generated() -> str:
 
 
 def complaint(password: str) -> str | None:
-    """Why `password` cannot be taken, and what would be right; None if it can."""
+    """Why `password` cannot be taken, with `{least}` and `{most}` for the limits; None if it can."""
     if len(password) < LEAST_LENGTH:
-        return f"the password is too short: use at least {LEAST_LENGTH} characters; three or four unrelated words are a good one"
+        return N_("The password is too short: use at least {least} characters. Three or four unrelated words are a good one.")
     if len(password) > GREATEST_LENGTH:
-        return f"the password is too long: use at most {GREATEST_LENGTH} characters"
+        return N_("The password is too long: use at most {most} characters.")
     if len(set(password)) < 5:
-        return "the password repeats a few characters only: use a less regular one"
+        return N_("The password repeats a few characters only: use a less regular one.")
     return None

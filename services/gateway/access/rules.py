@@ -29,12 +29,6 @@ def visitor_of(request: Request) -> Visitor | None:
     return visitor
 
 
-def csrf_token(request: Request) -> str:
-    """What this visitor's page sends along with its writes; empty while access control is off."""
-    visitor = visitor_of(request)
-    return visitor.csrf_token if visitor else ""
-
-
 def require(scope: Scope) -> Any:
     """For a route's or a router's `dependencies`: only for visitors with `scope`."""
     return Security(_ruled, scopes=[scope])

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from services.gateway.translatable import N_
+
 Scope = Literal["read", "events", "preferences", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 MEANING: dict[Scope, str] = {
-    "read": "see state, events, history and metrics",
-    "events": "schedule, cancel, opt out of and in to events",
-    "preferences": "change preferences and what is shared",
-    "admin": "everything, access itself included",
+    "read": N_("see state, events, history and metrics"),
+    "events": N_("schedule, cancel, opt out of and in to events, and choose a mode by hand"),
+    "preferences": N_("change preferences and what is shared"),
+    "admin": N_("everything: switch tests and access itself, too"),
 }
 """What each scope allows, in words. None includes another, except `admin`, which includes all."""
 

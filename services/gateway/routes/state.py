@@ -12,6 +12,7 @@ from services.gateway.access.rules import open_to_all, require
 from services.gateway.desk import Desk
 from services.gateway.models import EventView, HealthView, StateView
 from services.gateway.problems import ApiError, Problem, documented
+from services.gateway.sharing_models import PreferencesChange
 from services.gateway.stream import Full, Source, Stream
 
 _EVENTS = TypeAdapter(list[EventView])
@@ -51,9 +52,9 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
         responses=documented(503),
     )
     async def choose(
-        body: Annotated[PreferencesSection, Body(examples=[{"participation": "ask", "answer_before": "PT2H"}])],
+        body: Annotated[PreferencesChange, Body(examples=[{"participation": "ask", "answer_before": "PT2H"}])],
     ) -> PreferencesSection:
-        return desk.choose(body)
+        return desk.choose(body, share_past=body.share_past)
 
     @routes.get(
         "/api/stream",

@@ -1,0 +1,209 @@
+"""Events from the aggregator: judged, kept on disk before they are acknowledged, and delivered until the controller has them."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.bus.clock import Clock
+from services.bus.link_options import Delivery
+from services.bus.messages.events import EventCommand, EventMessage
+from services.core.sharing import AnswerReason
+from services.gateway.aggregator_link.buckets import Bucket
+from services.gateway.aggregator_link.inbox_store import MOST_PENDING, InboxStore, Outcome
+from services.gateway.aggregator_link.judging import Refusal, Rules, Signal, Way, command_of, judge
+from services.gateway.problems import ApiError
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT = (300, 100.0)
+"""So many messages are looked at, at once and a second, good or bad; the rest is dropped and counted."""
+TAKEN = (30, 2.0)
+"""So many different events are taken, at once and a second; the rest is refused, and told so."""
+REPEAT_WITHIN = timedelta(minutes=10)
+"""The same signed message again within this time is its sender being careful; later it is somebody's replay."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+NOTES = 100
+
+Send = Callable[[EventCommand], Awaitable[tuple[str, EventMessage | None]]]
+"""The event's id and, if the controller answered in time, the event. Raises ApiError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What came of one message, for the page."""
+
+    ts: datetime
+    event_id: str
+    outcome: str
+    message: str
+    notice: str = ""
+    """The aggregator's own words: text, never HTML."""
+    signed_by: str | None = None
+
+
+class Inbox:
+    """Belongs to the event loop."""
+
+    def __init__(
+        self,
+        store: InboxStore,
+        rules: Rules,
+        clock: Clock,
+        *,
+        knows: Callable[[str], EventMessage | None],
+        report: Callable[[Refusal, str], None],
+        refused: Callable[[Refusal, Way], None],
+        repeated: Callable[[str], None],
+    ) -> None:
+        """`knows` gives an event on the local bus; `report` tells the person, `refused` the sender; `repeated` that an event came again."""
+        self.store = store
+        self.notes: deque[Note] = deque(maxlen=NOTES)
+        self._rules = rules
+        self._clock = clock
+        self._knows = knows
+        self._report = report
+        self._refused = refused
+        self._repeated = repeated
+        self._looked_at, self._taken = Bucket(*LOOKED_AT), Bucket(*TAKEN)
+        self._to_acknowledge: list[Delivery] = []
+        self._unsaved, self._work = asyncio.Event(), asyncio.Event()
+        if store.pending:
+            self._work.set()
+
+    def receive(self, way: Way, delivery: Delivery) -> None:
+        """Take one message up. What is refused is acknowledged at once: to have it again would change nothing."""
+        now_s = self._clock.monotonic()
+        if not self._looked_at.take(now_s):
+            self._refuse(Refusal(AnswerReason.TOO_MANY, "more messages a second than are looked at", field="rate"), way, delivery.topic)
+        elif delivery.retained:
+            why = Refusal(
+                AnswerReason.BAD_MESSAGE, "a retained event is dropped", field="retain", remedy="publish it without the retain flag"
+            )
+            self._refuse(why, way, delivery.topic)
+        else:
+            try:
+                self._accept(judge(way, delivery.payload, self._rules, self._clock.now()), now_s, delivery)
+            except Refusal as refusal:
+                self._refuse(refusal, way, delivery.topic)
+            else:
+                return
+        delivery.acknowledge()
+
+    def note(self, event_id: str, outcome: str, message: str, signal: Signal | None = None) -> None:
+        """Remember for the page what came of something."""
+        notice, kid = (signal.notice, signal.kid) if signal else ("", None)
+        self.notes.appendleft(Note(self._clock.now(), event_id, outcome, message, notice, kid))
+
+    def changed(self) -> None:
+        """The store is to be written."""
+        self._unsaved.set()
+
+    def _accept(self, signal: Signal, now_s: float, delivery: Delivery) -> None:
+        known = self.store.last(signal.id)
+        about = signal.id, signal.revision
+        if known is not None and known.signal.digest == signal.digest:
+            if self._replayed(signal):
+                raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: the message was seen before", field="nonce", event=about)
+            self._repeated(signal.id)
+            delivery.acknowledge()
+            return
+        if self.store.nonce_of(signal) is not None or self.store.below_floor(signal):
+            raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: its nonce was used before", field="nonce", event=about)
+        if known is None and self._knows(signal.id) is not None:
+            why = f"event {signal.id} of this station is not the aggregator's"
+            raise Refusal(AnswerReason.NOT_POSSIBLE, why, field="id", value=signal.id, remedy="use an id of your own", event=about)
+        if known is not None and _stale(signal, known.signal):
+            self.note(signal.id, "ignored", f"revision {signal.revision} says nothing newer than {known.signal.revision}", signal)
+            self._repeated(signal.id)
+            delivery.acknowledge()
+            return
+        if len(self.store.pending) >= MOST_PENDING or not self._taken.take(now_s):
+            remedy = f"send at most {TAKEN[1]:g} events a second"
+            raise Refusal(AnswerReason.TOO_MANY, "more events than a station takes at once", field="rate", remedy=remedy, event=about)
+        self.store.take(signal, self._clock.now())
+        self._to_acknowledge.append(delivery)
+        self.changed()
+        self._work.set()
+
+    def _replayed(self, signal: Signal) -> bool:
+        first = self.store.nonce_of(signal)
+        return first is not None and self._clock.now() - first[0] > REPEAT_WITHIN
+
+    def _refuse(self, refusal: Refusal, way: Way, topic: str) -> None:
+        self._report(refusal, topic)
+        self._refused(refusal, way)
+        self.note(refusal.event[0] if refusal.event else "", "refused", refusal.message)
+
+    async def keep(self) -> None:
+        """Write the store when it has changed, and acknowledge what is safe then. Until cancelled."""
+        failures = 0
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            deliveries, self._to_acknowledge = self._to_acknowledge, []
+            try:
+                await asyncio.to_thread(self.store.write, self.store.snapshot())
+            except OSError as error:
+                # Not acknowledged: the broker keeps it for us.
+                log.warning("events from the aggregator cannot be kept: %s; trying again", error)
+                self._to_acknowledge = deliveries + self._to_acknowledge
+                failures += 1
+                await self._clock.sleep(min(FIRST_WAIT_S * 2.0 ** min(failures, 8), LONGEST_WAIT_S))
+                self._unsaved.set()
+                continue
+            failures = 0
+            for delivery in deliveries:
+                delivery.acknowledge()
+
+    async def deliver(self, send: Send, usual: Callable[[], timedelta]) -> None:
+        """Pass on what is pending, one by one, until each is on the controller's side. Until cancelled."""
+        failures = 0
+        while True:
+            await self._work.wait()
+            if not self.store.pending:
+                self._work.clear()
+                continue
+            signal = self.store.pending[0]
+            command = command_of(signal, self._clock.now(), usual())
+            if command is None:
+                self._settle(signal, "missed", "it was over when it arrived")
+                continue
+            if (refusal := await self._deliver(command, send)) is not None:
+                self._settle(signal, *refusal)
+                failures = 0
+                continue
+            failures += 1
+            await self._clock.sleep(min(FIRST_WAIT_S * 2.0 ** min(failures, 8), LONGEST_WAIT_S))
+
+    async def _deliver(self, command: EventCommand, send: Send) -> tuple[Outcome, str] | None:
+        """What became of it; None if nobody has answered, so that it is to be sent again."""
+        try:
+            event_id, event = await send(command)
+        except ApiError as error:
+            known = self._knows(command.id or "")
+            if error.status == 409 and known is not None and (command.action == "cancel" or known.revision >= command.revision):
+                return "delivered", f"the event is {known.status}"
+            return None if error.status == 503 else ("refused", error.problem.message)
+        known = event or self._knows(event_id)
+        return None if known is None else ("delivered", f"the event is {known.status}")
+
+    def _settle(self, signal: Signal, outcome: Outcome, why: str) -> None:
+        self.store.settle(signal, outcome, why)
+        self.changed()
+        self.note(signal.id, outcome, why, signal)
+        if outcome != "delivered":
+            reason = AnswerReason.MISSED if outcome == "missed" else AnswerReason.NOT_POSSIBLE
+            about = signal.id, signal.revision
+            refusal = Refusal(reason, f"event {signal.id} from the aggregator: {why}", field="event", value=signal.id, event=about)
+            self._report(refusal, "")
+            self._refused(refusal, "old" if signal.form == "old" else "all")
+
+
+def _stale(signal: Signal, known: Signal) -> bool:
+    """Whether what is known already is the later word. A cancellation needs no revision, as on the station's own bus."""
+    if signal.action == "cancel":
+        return known.action == "cancel" or signal.sent < known.sent
+    return signal.revision <= known.revision

@@ -1,0 +1,327 @@
+"""The link as a whole: what it is made of, that it runs, and how it stands."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.bus import programmes
+from services.bus.client import Bus
+from services.bus.clock import Clock
+from services.bus.connection import Connection
+from services.bus.contract import EVENT
+from services.bus.link_options import Delivery
+from services.bus.outbox import Outgoing
+from services.bus.uplink import signing
+from services.bus.uplink.topics import NetworkTopics
+from services.core.config.aggregator import Aggregator, AggregatorHttp, AggregatorMqtt
+from services.core.config.load import ConfigError
+from services.core.config.station import Station
+from services.core.sharing import shared
+from services.core.sharing_fields import RecordKind
+from services.gateway.aggregator_link.answers import Answers
+from services.gateway.aggregator_link.broker import options
+from services.gateway.aggregator_link.collecting import Collector
+from services.gateway.aggregator_link.consent_book import ConsentBook
+from services.gateway.aggregator_link.inbox import Inbox, Send
+from services.gateway.aggregator_link.inbox_store import InboxStore
+from services.gateway.aggregator_link.judging import Refusal, Rules, Way
+from services.gateway.aggregator_link.sending import Result, Sender
+from services.gateway.aggregator_link.sent_log import SentLog
+from services.gateway.aggregator_link.table import Participant
+from services.gateway.aggregator_link.table_uploading import TableUploader
+from services.gateway.aggregator_link.uploading import Progress, Uploader
+from services.gateway.heard import Heard
+from services.gateway.recorder_link import RecorderLink
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER_S = 10.0
+FAREWELL_S = 2.0
+WORDS = {"csrp": "coned-csrp", "dlrp": "coned-dlrp"}
+"""Which programme a word of the old form means, unless the station file says so."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the link needs of the gateway."""
+
+    station: Station
+    clock: Clock
+    var: Path
+    folder: Path
+    random: Random
+    bus: Bus
+    heard: Heard
+    recorder: RecorderLink
+    consent: ConsentBook
+    sent: SentLog
+    send: Send
+    """Gives an event command to the controller."""
+    usual: Callable[[], timedelta]
+    """How long an event lasts that does not say so."""
+
+
+class AggregatorLink:
+    """To one aggregator, as the station file describes it. Raises OSError when its state cannot be read."""
+
+    def __init__(self, settings: Aggregator, around: Surroundings) -> None:
+        self.settings = settings
+        self._around = around
+        self._name = settings.name or around.station.station
+        self._topics = NetworkTopics(settings.network)
+        self.store = InboxStore(around.folder)
+        self._since: datetime | None = None
+        self._was = ""
+        self.inbox: Inbox | None = None
+        self._connection: Connection | None = None
+        self._presence: bool | None = None
+        if settings.mqtt is not None:
+            self._listen(settings.mqtt)
+        self.uploader = None if settings.http is None else self._upload(settings.http)
+
+    async def run(self) -> None:
+        """Until cancelled. A part that fails is begun again: the others go on."""
+        around = self._around
+        for complaint in filter(None, (self.store.complaint,)):
+            around.bus.report(complaint)
+        async with asyncio.TaskGroup() as tasks:
+            if self._connection is not None and self.inbox is not None:
+                connection, inbox = self._connection, self.inbox
+                tasks.create_task(self._always("aggregator: connection", self._connected(connection)))
+                tasks.create_task(self._always("aggregator: inbox", inbox.keep))
+                tasks.create_task(self._always("aggregator: delivery", lambda: inbox.deliver(around.send, around.usual)))
+                tasks.create_task(self._always("aggregator: answers", lambda: self._answers.tell(connection)))
+            if self.uploader is not None:
+                tasks.create_task(self._always("aggregator: upload", self.uploader.run))
+
+    def mqtt_state(self) -> tuple[str, str, datetime | None]:
+        """`off`, `connected` or `waiting`; why; and since when."""
+        if self._connection is None:
+            return "off", "", None
+        state = "connected" if self._connection.up.is_set() else "waiting"
+        if state != self._was:
+            self._was, self._since = state, self._around.clock.now() if self._around.clock.known else None
+        return state, "" if state == "connected" else self._connection.trouble or "", self._since
+
+    def upload_state(self) -> Progress:
+        """How the upload stands."""
+        return Progress("off") if self.uploader is None else self.uploader.progress
+
+    async def forget(self) -> Result | None:
+        """Ask the aggregator to delete what it has; None where nothing is ever uploaded."""
+        return None if self.uploader is None else await self.uploader.forget()
+
+    def _listen(self, mqtt: AggregatorMqtt) -> None:
+        around, settings = self._around, self.settings
+        self._receiver = f"mqtt://{mqtt.host}:{mqtt.port}"
+        self._connection = Connection(
+            (mqtt.host, mqtt.port),
+            self._topics.client_id(self._name),
+            clock=around.clock,
+            jitter=around.random,
+            will=lambda: self._online(online=False),
+            on_connected=self._subscribe,
+            on_message=lambda *_: None,
+            options=options(mqtt, around.var),
+            on_delivery=self._received,
+        )
+        self._answers = Answers(
+            around.station,
+            self._topics,
+            self._name,
+            settings.forms,
+            store=self.store,
+            consent=around.consent,
+            sent=around.sent,
+            clock=around.clock,
+            receiver=self._receiver,
+            keep=self._keep,
+        )
+        self.inbox = Inbox(
+            self.store,
+            Rules(
+                network=settings.network,
+                name=self._name,
+                forms=settings.forms,
+                require_signed=settings.require_signed,
+                keys={kid: signing.public_key(text) for kid, text in settings.keys.items()},
+                zone=around.station.zone,
+                length_of=self._length_of,
+            ),
+            around.clock,
+            knows=around.heard.events.get,
+            report=self._report,
+            refused=self._answers.refused,
+            repeated=self._answers.repeated,
+        )
+        around.bus.subscribe(EVENT, self._answers.on_event)
+        around.consent.on_change(self._consent_changed)
+
+    def _upload(self, http: AggregatorHttp) -> Uploader | TableUploader:
+        around, station = self._around, self._around.station
+        collector = Collector(around.recorder, self.settings.network, self._name)
+        receiver = f"{urlsplit(http.url).scheme}://{urlsplit(http.url).netloc}"
+        followed = _Followed(self.store, around.heard)
+        sender = Sender(http, around.var)
+        if http.profile == "table":
+            who = Participant(self._name, self.settings.network, station.zone, station.battery.floor_pct)
+            parts = (collector, sender, around.consent, around.sent, around.clock, around.random)
+            return TableUploader(*parts, receiver, followed, able(station), who)
+        return Uploader(
+            around.folder,
+            collector,
+            sender,
+            around.consent,
+            around.sent,
+            around.clock,
+            around.random,
+            receiver=receiver,
+            batch_records=http.batch_records,
+            followed=followed,
+            able=able(station),
+            tell=lambda message, remedy: around.bus.report(message, remedy=remedy),
+        )
+
+    def _connected(self, connection: Connection) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                await connection.run()
+            finally:
+                # A goodbye that is heard, where presence is shared: the last will is for those who cannot say it.
+                self._say_online(online=False)
+
+        return run
+
+    def _subscribe(self) -> None:
+        if self._connection is None:
+            return
+        wanted: dict[str, int] = {}
+        if "json" in self.settings.forms:
+            wanted |= {self._topics.event: 1, self._topics.station_event(self._name): 1}
+        if "old" in self.settings.forms:
+            wanted[self._topics.old_event] = 1
+        self._connection.subscribe(wanted)
+        self._presence = None
+        self._say_online(online=True)
+
+    def _received(self, delivery: Delivery) -> None:
+        ways: dict[str, Way] = {
+            self._topics.event: "all",
+            self._topics.station_event(self._name): "one",
+            self._topics.old_event: "old",
+        }
+        way = ways.get(delivery.topic)
+        if self.inbox is None or way is None or not self._around.clock.known:
+            # Without the time nothing can be judged. Not acknowledged, it comes again with the next connection.
+            if way is None:
+                delivery.acknowledge()
+            return
+        self.inbox.receive(way, delivery)
+
+    def _online(self, *, online: bool) -> Outgoing | None:
+        if not self._around.clock.known:
+            return None
+        record = {"online": online, "ts": self._around.clock.now()}
+        found = shared(RecordKind.ONLINE, record, self._around.consent.grants)
+        return None if found is None else Outgoing(self._topics.online(self._name), json.dumps(found).encode(), 1, True)
+
+    def _say_online(self, *, online: bool) -> None:
+        if self._connection is None:
+            return
+        outgoing = self._online(online=online)
+        if outgoing is not None:
+            self._connection.send(outgoing)
+        elif self._presence:
+            # What was said while it was shared is taken back.
+            self._connection.send(Outgoing(self._topics.online(self._name), b"", 1, True))
+        self._presence = outgoing is not None and online
+
+    def _consent_changed(self) -> None:
+        self._answers.forget()
+        shared_now = self._online(online=True) is not None
+        if self._connection is None or not self._connection.up.is_set():
+            if self._connection is not None:
+                self._connection.discard()
+            return
+        self._connection.discard()
+        if shared_now != bool(self._presence):
+            self._say_online(online=True)
+            self._reconnect_soon = asyncio.get_running_loop().create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        """The last will was given with the connection: another one needs another connection."""
+        if self._connection is not None and await self._connection.drained(FAREWELL_S):
+            self._connection.reconnect()
+
+    def _keep(self) -> None:
+        if self.inbox is not None:
+            self.inbox.changed()
+
+    def _report(self, refusal: Refusal, topic: str) -> None:
+        self._around.bus.report(
+            f"event from the aggregator refused: {refusal.message}",
+            field=refusal.field or None,
+            value=refusal.value or None,
+            remedy=refusal.remedy,
+            topic=topic or None,
+        )
+
+    def _length_of(self, word: str, start: datetime) -> timedelta | None:
+        """How long an event of the programme that `word` means lasts: the window that begins then, or the programme's longest."""
+        name = self.settings.programmes.get(word) or WORDS.get(word.lower())
+        station = self._around.station
+        rules = station.programme.rules if name is None or name == station.programme.name else None
+        if rules is None and name is not None:
+            try:
+                rules = programmes.load(name)
+            except ConfigError:
+                rules = None
+        if rules is None:
+            return None
+        local = start.astimezone(station.zone).strftime("%H:%M")
+        for window in rules.calls.windows:
+            if window[:5] == local:
+                begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in (window[:5], window[6:]))
+                return timedelta(minutes=end - begin)
+        return rules.calls.longest
+
+    async def _always(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                # The outermost edge: a defect costs this part ten seconds, not the gateway.
+                log.exception("%s failed and is begun again", name)
+            await self._around.clock.sleep(AGAIN_AFTER_S)
+
+
+def able(station: Station) -> dict[str, Any]:
+    """What a station is able to do, before it is decided what of that is shared."""
+    return {
+        "capacity_wh": station.battery.capacity_wh,
+        "power_w": station.battery.inverter_w,
+        "pledge_w": station.programme.pledge_w,
+        "programme": station.programme.name,
+    }
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """The aggregator's events, and whether their figures may have changed."""
+
+    store: InboxStore
+    heard: Heard
+
+    def ids(self) -> Collection[tuple[str, datetime | None]]:
+        return [(event_id, known.signal.start) for event_id, known in self.store.known.items()]
+
+    def stamp(self, event_id: str) -> str:
+        figures, event = self.heard.performances.get(event_id), self.heard.events.get(event_id)
+        return f"{event.status if event else ''} {figures.ts if figures else ''} {figures.revision if figures else ''}"

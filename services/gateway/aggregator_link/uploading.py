@@ -1,0 +1,351 @@
+"""Carries what is shared to the aggregator: in order per kind, each record at least once, for as long as it takes."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from services.bus.clock import Clock
+from services.bus.uplink.batches import KINDS, Kind, batches_path, data_path, stations_path
+from services.core.consent import Grants
+from services.core.sharing import shared
+from services.core.sharing_fields import RecordKind
+from services.gateway.aggregator_link import positions
+from services.gateway.aggregator_link.collecting import Batch, Collector, digest
+from services.gateway.aggregator_link.consent_book import ConsentBook
+from services.gateway.aggregator_link.sending import Gate, Outcome, Result, Sender
+from services.gateway.aggregator_link.sent_log import SentLog
+from services.gateway.problems import ApiError
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 900.0
+"""Real seconds between two attempts: doubling, shortened at random by up to a half, so that a fleet does not come back as one."""
+IDLE_S = 60.0
+"""Real seconds after which the recorder is asked again for news."""
+EVENTS_AT_ONCE = 50
+FOLLOWED = timedelta(days=60)
+"""So long after its start an event's figures are looked at: later they no longer change."""
+
+
+KIND: Mapping[str, Kind] = MappingProxyType({kind: kind for kind in KINDS})
+Collect = Callable[[positions.Place | None], Coroutine[Any, Any, Batch | None]]
+
+
+class _Away(Exception):
+    """Nothing more goes out for now."""
+
+    def __init__(self, why: str, wait_s: float | None = None) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+class _Changed(Exception):
+    """What is shared has changed: begin anew with what holds now."""
+
+
+class Followed(Protocol):
+    """What the uploader must know of events."""
+
+    def ids(self) -> Collection[tuple[str, datetime | None]]:
+        """The aggregator's events and their starts."""
+        ...
+
+    def stamp(self, event_id: str) -> str:
+        """Changes whenever the figures of the event may have."""
+        ...
+
+
+@dataclass
+class Progress:
+    """How the upload stands, for the page."""
+
+    state: str = "idle"
+    """`off`, `idle`, `sending`, `waiting` or `refused`."""
+    detail: str = ""
+    pending: int = 0
+    more: bool = False
+    """Whether more waits than `pending`."""
+    until: datetime | None = None
+    """Up to when the aggregator has the readings."""
+
+
+class Uploader:
+    """Belongs to the event loop; only sending and packing are done in threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        collector: Collector,
+        sender: Sender,
+        consent: ConsentBook,
+        sent: SentLog,
+        clock: Clock,
+        random: Random,
+        *,
+        receiver: str,
+        batch_records: int,
+        followed: Followed,
+        able: Mapping[str, Any],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        """`able` is what the station can do; `tell` gives the person a message and its remedy."""
+        self._folder, self._collector, self._sender, self._consent = folder, collector, sender, consent
+        self._sent, self._clock, self._random, self._receiver = sent, clock, random, receiver
+        self._most = self._limit = batch_records
+        self._followed, self._able, self._tell = followed, able, tell
+        self._places = positions.load(folder)
+        self._seen: dict[str, str] = {}
+        self._begun: dict[str, tuple[Batch, int | None]] = {}
+        """Batches that were begun and not taken, by kind, with their number in the log of what was sent."""
+        self._wake = asyncio.Event()
+        self._gate = Gate(consent.gate)
+        self.progress = Progress()
+        consent.on_change(self._consent_changed)
+
+    def news(self) -> None:
+        """There may be something new to send."""
+        self._wake.set()
+
+    def _consent_changed(self) -> None:
+        self._gate.closed.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        failures = 0
+        await asyncio.to_thread(self._take_up)
+        try:
+            while True:
+                try:
+                    await self._round()
+                except _Changed:
+                    continue
+                except (_Away, ApiError, OSError) as away:
+                    failures += 1
+                    self._say("waiting", f"{away}; nothing is lost, and it is tried again")
+                    await self._wait(self._pause_s(failures, getattr(away, "wait_s", None)), wakes=False)
+                else:
+                    failures = 0
+                    self._say("idle" if self._consent.grants.begins(RecordKind.EVENT) else "off", "")
+                    await self._wait(IDLE_S, wakes=True)
+        finally:
+            self._gate.closed.set()
+
+    def _pause_s(self, failures: int, asked_s: float | None) -> float:
+        if asked_s is not None:
+            return max(asked_s, FIRST_WAIT_S) * self._random.uniform(1.0, 1.2)
+        return min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 20), LONGEST_WAIT_S) * self._random.uniform(0.5, 1.0)
+
+    async def forget(self) -> Result:
+        """Ask the aggregator to delete what it has of this station."""
+        gate = Gate(lambda: 0)  # whatever is shared: this shares nothing
+        number = await asyncio.to_thread(self._begin, "deletion request", 0, b"")
+        result = await asyncio.to_thread(self._sender_alone().send, "DELETE", data_path(self._collector.name), None, gate)
+        await asyncio.to_thread(self._sent.end, number, "sent" if result.outcome is Outcome.TAKEN else result.detail)
+        return result
+
+    def _sender_alone(self) -> Sender:
+        return self._sender.another()
+
+    async def _round(self) -> None:
+        """Everything there is to send now."""
+        self._gate = Gate(self._consent.gate)
+        grants = self._consent.grants
+        await asyncio.to_thread(self._give_up_what_is_old)
+        self._drop_what_is_not_shared(grants)
+        await self._register(grants)
+        await self._send_events(grants)
+        await self._follow("hourly", lambda place: self._collector.hours(place, grants, self._clock.now()))
+        await self._follow("full", lambda place: self._collector.full(place, grants, self._limit))
+
+    def _drop_what_is_not_shared(self, grants: Grants) -> None:
+        gone = {name: None for name, kind in (("full", RecordKind.FULL), ("hourly", RecordKind.HOURLY)) if grants.begins(kind) is None}
+        changes: dict[str, Any] = {name: None for name in gone if getattr(self._places, name) is not None}
+        if grants.begins(RecordKind.EVENT) is None and (self._places.events or self._places.registered):
+            changes |= {"events": {}, "registered": ""}
+            self._seen.clear()
+        if changes:
+            self._places = self._places.model_copy(update=changes)
+            positions.save(self._folder, self._places)
+
+    def _take_up(self) -> None:
+        """What was begun before a restart is gone on with, if it may still leave."""
+        for number, kind, resume, records, body in self._sent.unfinished():
+            try:
+                batch = Batch.resumed(KIND[kind], records, body, resume)
+            except (KeyError, ValueError):
+                self._sent.end(number, "given up: it cannot be gone on with")
+                continue
+            if kind in self._begun or batch.epoch != self._consent.gate():
+                self._sent.end(number, "given up: made anew")
+                continue
+            self._begun[kind] = batch, number
+
+    def _give_up_what_is_old(self) -> None:
+        for kind, (batch, number) in list(self._begun.items()):
+            if batch.epoch != self._consent.gate():
+                del self._begun[kind]
+                if number is not None:
+                    self._sent.end(number, Outcome.WITHDRAWN.value)
+
+    async def _register(self, grants: Grants) -> None:
+        able = shared(RecordKind.REGISTRATION, self._able, grants)
+        now = self._consent.life.now
+        if able is None or now is None:
+            return
+        content = {"v": 1, "network": self._collector.network, "level": now.level.value, **able}
+        if self._places.registered == (wanted := digest(content)):
+            return
+        body = json.dumps(content, separators=(",", ":")).encode()
+        result = await self._send("PUT", stations_path(self._collector.name), body, kind="registration", records=1)
+        if result.outcome is Outcome.REFUSED:
+            self._set_aside("the station's registration", result.detail)
+        self._places = self._places.model_copy(update={"registered": wanted})
+        await asyncio.to_thread(positions.save, self._folder, self._places)
+
+    async def _send_events(self, grants: Grants) -> None:
+        if grants.begins(RecordKind.EVENT) is None:
+            return
+        if (begun := self._begun.get("event")) is not None:
+            await self._post(begun[0])
+        oldest = self._clock.now() - FOLLOWED
+        found: dict[str, dict[str, Any]] = {}
+        stamps: dict[str, str] = {}
+        for event_id, start in list(self._followed.ids()):
+            stamp = f"{self._followed.stamp(event_id)} {grants.epoch}"
+            if self._seen.get(event_id) == stamp or (start is not None and start < oldest):
+                continue
+            stamps[event_id] = stamp
+            record = await self._collector.event(event_id, grants)
+            if record is not None and self._places.events.get(event_id) != digest(record):
+                found[event_id] = record
+            if len(found) == EVENTS_AT_ONCE:
+                break
+        if found:
+            await self._post(self._collector.events(found, grants))
+        self._seen |= stamps
+        if len(found) == EVENTS_AT_ONCE:
+            self._wake.set()
+
+    async def _follow(self, kind: Kind, collect: Collect) -> None:
+        """Send batch after batch; while one is under way, the next is made."""
+        begun = self._begun.get(kind)
+        batch = await collect(getattr(self._places, kind)) if begun is None else begun[0]
+        while batch is not None:
+            following = asyncio.create_task(collect(batch.place)) if batch.more else None
+            try:
+                taken = await self._post(batch)
+                if taken:
+                    batch = None if following is None else await following
+            finally:
+                if following is not None:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+            if not taken:  # too large: the same again, in smaller pieces
+                batch = await collect(getattr(self._places, kind))
+
+    async def _post(self, batch: Batch) -> bool:
+        """Send one batch and move on; False if it was too large. Raises _Away and _Changed."""
+        if batch.epoch != self._consent.gate():
+            raise _Changed
+        if batch.records:
+            self._say("sending", "", batch)
+            result = await self._send_batch(batch)
+            if result.outcome is Outcome.TOO_LARGE and batch.records > 1 and batch.kind == "full":
+                self._limit = max(batch.records // 2, 1)
+                return False
+            if result.outcome in (Outcome.TOO_LARGE, Outcome.REFUSED):
+                self._set_aside(f"{batch.records} records of kind {batch.kind}", result.detail)
+            else:
+                self._limit = min(self._limit * 2, self._most)
+        changes: dict[str, Any] = {} if batch.place is None else {batch.kind: batch.place}
+        if batch.events is not None:
+            changes["events"] = {**self._places.events, **batch.events}
+        self._places = self._places.model_copy(update=changes)
+        await asyncio.to_thread(positions.save, self._folder, self._places)
+        if batch.until is not None:
+            self.progress.until = batch.until
+        return True
+
+    async def _send_batch(self, batch: Batch) -> Result:
+        _, number = self._begun.get(batch.kind, (batch, None))
+        # Kept until it is settled: whatever ends this attempt, the next one sends the same bytes under the same key.
+        self._begun[batch.kind] = batch, number
+        path = batches_path(self._collector.name)
+        result = await self._send("POST", path, batch.body, kind=batch.kind, records=batch.records, batch=batch, number=number)
+        del self._begun[batch.kind]
+        return result
+
+    async def _send(
+        self, method: str, path: str, body: bytes, *, kind: str, records: int, batch: Batch | None = None, number: int | None = None
+    ) -> Result:
+        gate = self._gate
+
+        def send_and_note() -> tuple[Result, int | None]:
+            # Noted before it leaves: what cannot be noted does not leave.
+            noted = number
+            if noted is None:
+                noted = self._begin(kind, records, body, None if batch is None else batch.resume())
+            else:
+                self._sent.again(noted)
+            key = None if batch is None else batch.key
+            result = self._sender.send(
+                method, path, body, gate, key=key, expects_batch=batch is not None, attempted=lambda: self._sent.again(noted)
+            )
+            return result, self._note(noted, result, resumable=batch is not None)
+
+        result, noted = await asyncio.to_thread(send_and_note)
+        if result.outcome is Outcome.WITHDRAWN:
+            raise _Changed
+        if result.outcome is Outcome.LATER:
+            if batch is not None:
+                self._begun[batch.kind] = batch, noted
+            raise _Away(result.detail, result.retry_after_s)
+        return result
+
+    def _note(self, number: int, result: Result, *, resumable: bool) -> int | None:
+        """Note what became of it; its number, unless it never left."""
+        if not result.left and self._sent.never_left(number):
+            return None
+        if result.outcome is Outcome.LATER:
+            why = f"not taken, though some of it may have left: {result.detail}"
+            (self._sent.waits if resumable else self._sent.end)(number, why)
+        elif result.outcome in (Outcome.REFUSED, Outcome.TOO_LARGE):
+            self._sent.end(number, f"{result.outcome.value}: {result.detail}")
+        else:
+            self._sent.end(number, result.outcome.value)
+        return number
+
+    def _begin(self, kind: str, records: int, body: bytes, resume: str | None = None) -> int:
+        return self._sent.begin(self._clock.now(), to=self._receiver, route="http", kind=kind, records=records, body=body, resume=resume)
+
+    def _set_aside(self, what: str, why: str) -> None:
+        self._tell(f"the aggregator refuses {what}: {why}", "it is set aside, and stays in the log of what was sent; what follows goes on")
+
+    def _say(self, state: str, detail: str, batch: Batch | None = None) -> None:
+        if state == "waiting" and (self.progress.state, self.progress.detail) != (state, detail):
+            log.warning("aggregator at %s: %s", self._receiver, detail)
+        self.progress.state, self.progress.detail = state, detail
+        if batch is not None or state in ("idle", "off"):
+            self.progress.pending, self.progress.more = (batch.records, batch.more) if batch is not None else (0, False)
+
+    async def _wait(self, seconds: float, *, wakes: bool) -> None:
+        """Wait; news cut an idle wait short, a change of what is shared cuts any."""
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
+            if not self._wake.is_set():
+                return
+            self._wake.clear()
+            if wakes or self._gate.closed.is_set():
+                return

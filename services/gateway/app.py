@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import metrics, pages, problems
+from services.gateway import metrics, openapi, pages, problems
 from services.gateway.access.control import Control
 from services.gateway.access.gate import Gate
 from services.gateway.access.rules import strict_by_default
@@ -38,7 +38,7 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control, notif
     app = FastAPI(
         title="Smart Power Station",
         version=version("smart-power-station"),
-        description="One station: its state, its demand-response events and its history. Times are UTC; a null is unknown.",
+        description=openapi.DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         responses=problems.documented(400, 401, 403, 413, 415, 422),
@@ -56,6 +56,7 @@ def create_app(desk: Desk, stream: Stream, names: Names, control: Control, notif
 
     pages.install(app, desk, control, notifier, tester)
     app.mount("/static", GZipMiddleware(_Files(directory=STATIC)))
+    openapi.describe(app)
     app.add_middleware(Gate, control=control)
     app.add_middleware(Guard, names=names)
     app.add_middleware(metrics.Counted)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import StreamingResponse
@@ -12,6 +12,7 @@ from services.gateway.desk import Desk
 from services.gateway.problems import ApiError, Problem, documented
 from services.gateway.sharing_models import ExampleRequest, ExampleView, Forgotten, SentPage, SentView, SharingView
 
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _EXAMPLE = {"level": "hourly", "fields": {"hourly.soc_pct": False}}
 
 
@@ -59,7 +60,11 @@ def router(desk: Desk) -> APIRouter:
         return SentPage(sent=views, next=str(found[-1].number) if len(found) == limit else None)
 
     @routes.get(
-        "/sent.csv", dependencies=[require("read")], summary="All of that as CSV, the oldest first", response_class=StreamingResponse
+        "/sent.csv",
+        dependencies=[require("read")],
+        summary="All of that as CSV, the oldest first",
+        response_class=StreamingResponse,
+        responses=_CSV,
     )
     async def sent_csv() -> StreamingResponse:
         async def lines() -> AsyncIterator[str]:

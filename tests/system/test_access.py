@@ -355,3 +355,12 @@ def test_no_page_of_access_needs_what_the_policy_forbids(house: GuardedHouse) ->
         assert " on" + "click" not in page.text
         assert "form-action 'self'" in page.headers["Content-Security-Policy"]
         assert page.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_where_secrets_cannot_be_written_the_first_password_lies_with_the_state(tmp_path: Path) -> None:
+    (tmp_path / "secrets").write_text("in the way of the folder, as a read-only mount would be")
+    with GuardedHouse(tmp_path) as house:
+        file = house.var / "gateway" / "first-password"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        browser = house.browser().log_in(file.read_text().strip())
+        assert str(file) in browser.visit("/access").text

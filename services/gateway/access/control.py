@@ -1,6 +1,7 @@
 """Access control as a whole: what the gate and the login page ask."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 from collections.abc import Callable
@@ -78,17 +79,23 @@ class Control:
         """The name of the session's cookie. `__Host-` has browsers refuse one that was set for a whole domain or without TLS."""
         return "__Host-sps_session" if self.settings.web.behind_tls else "sps_session"
 
+    @property
+    def first_password_file(self) -> Path:
+        """Where the first password lies, as long as nobody chose another."""
+        ours = self.settings.folder / self.settings.first_password.name
+        return ours if ours.exists() and not self.settings.first_password.exists() else self.settings.first_password
+
     async def prepare(self) -> None:
         """Have a password before the first visitor comes: the first one, unless there is one already."""
         if not self.on:
             return
         try:
             if self.store.current().password_hash is None:
-                word = first_password(self.settings.first_password)
+                word = self._first_password()
                 kept = await asyncio.to_thread(passwords.hashed, word)
                 self.store.change(lambda state: state if state.password_hash else state.with_password(kept, own=False))
             if not self.store.current().own_password:
-                log.warning("the page's first password lies in %s; change it on the page, under Access", self.settings.first_password)
+                log.warning("the page's first password lies in %s; change it on the page, under Access", self.first_password_file)
         except (AccessUnusable, OSError) as error:
             self._report(f"no password can be kept: {error}")
 
@@ -144,7 +151,9 @@ class Control:
             raise Refused(N_("That is the old password: choose another one."))
         kept = await asyncio.to_thread(passwords.hashed, new)
         state = self._changed(lambda state: state.with_password(kept, own=True))
-        self.settings.first_password.unlink(missing_ok=True)
+        # Where it lies in a folder that only `sps setup` may write, it opens nothing any more.
+        with contextlib.suppress(OSError):
+            self.first_password_file.unlink(missing_ok=True)
         self._sessions.end(session_id)
         log.warning("the page's password was changed from %s", client)
         return self._sessions.begin(state.epoch)
@@ -164,6 +173,13 @@ class Control:
     def revoke_token(self, token_id: str) -> None:
         """Accept that token no longer. Raises Refused and OSError."""
         self._changed(lambda state: state.without_token(token_id))
+
+    def _first_password(self) -> str:
+        try:
+            return first_password(self.settings.first_password)
+        except OSError:
+            # A container may read its secrets and not write them; where `sps setup` made none, our own folder has to do.
+            return first_password(self.settings.folder / self.settings.first_password.name)
 
     def _changed(self, change: Callable[[AccessState], AccessState]) -> AccessState:
         try:

@@ -44,7 +44,7 @@ def router(control: Control, site: Site) -> APIRouter:
             "on": control.on,
             "error": error,
             "made": made,
-            "first_password_file": None if state is None or state.own_password else str(control.settings.first_password),
+            "first_password_file": None if state is None or state.own_password else str(control.first_password_file),
             "tokens": state.tokens if state else (),
             "scopes": [(scope, MEANING[scope]) for scope in SCOPES],
             "least_length": LEAST_LENGTH,

@@ -15,10 +15,15 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from services.gateway.pages.language import ENGLISH, LANGUAGES, LOCALE
+from services.core.sharing_fields import FIELDS
+from services.gateway.languages.language import ENGLISH, LANGUAGES, LOCALE
 
 GATEWAY = LOCALE.parent
-METHODS = [("pages/**.py", "python"), ("access/**.py", "python"), ("templates/**.html", "jinja2"), ("static/js/**.js", "javascript")]
+METHODS = [
+    *((f"{folder}/**.py", "python") for folder in ("access", "languages", "pages")),
+    ("templates/**.html", "jinja2"),
+    ("static/js/**.js", "javascript"),
+]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """In the compiled catalogue, which would else differ from one making to the next."""
 KEYWORDS = {"_": None, "N_": None, "t": None, "gettext": None}
@@ -32,6 +37,8 @@ def template() -> Catalog:
     for name, _line, message, _comments, _context in sorted(rows, key=lambda row: (row[0], row[1])):
         # Without line numbers, which would change with every edit.
         found.add(message, locations=[(name, 0)])
+    for field in FIELDS:
+        found.add(field.meaning, locations=[("core/sharing_fields.py", 0)])
     return found
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.gateway import metrics, openapi, pages, problems
+from services.gateway import metrics, openapi, problems
 from services.gateway.access.control import Control
 from services.gateway.access.gate import Gate
 from services.gateway.access.rules import strict_by_default
@@ -17,6 +17,7 @@ from services.gateway.desk import Desk
 from services.gateway.notify import routes as notifications
 from services.gateway.notify.notifier import Notifier
 from services.gateway.notify.testing import Tester
+from services.gateway.pages import all as pages
 from services.gateway.routes import events, history, sharing, state
 from services.gateway.security import Guard, Names
 from services.gateway.stream import Stream

@@ -14,9 +14,9 @@ from services.core.positions import Position
 from services.core.preferences import Preferences
 from services.core.readings import Observed
 from services.gateway.heard import Heard
+from services.gateway.languages.language import ENGLISH, LANGUAGES, translations
+from services.gateway.languages.reasons import in_words
 from services.gateway.models import BatteryView, ControllerView, EventView, Notice, PositionView, ServiceView, StateView, TimeView
-from services.gateway.pages.language import ENGLISH, LANGUAGES, translations
-from services.gateway.pages.reasons import in_words
 
 
 @dataclass(frozen=True, slots=True)

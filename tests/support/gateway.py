@@ -83,6 +83,10 @@ class StandInRecorder(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _RecorderPage)
         self.broken = False
+        self.states: dict[str, list[dict[str, Any]]] = {}
+        """What `/api/states` answers, by topic."""
+        self.reports: dict[str, dict[str, Any]] = {}
+        """What reports answer, by path."""
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -102,6 +106,12 @@ class _RecorderPage(BaseHTTPRequestHandler):
             self._answer(200, b"<html>not what was asked for</html>")
         elif parts.path == "/api/series":
             self._answer(200, json.dumps(series(query)).encode())
+        elif parts.path == "/api/energy":
+            self._answer(200, json.dumps(energy(query)).encode())
+        elif parts.path == "/api/states":
+            self._answer(200, json.dumps(self.server.states.get(query["topic"], [])).encode())
+        elif (told := self.server.reports.get(parts.path)) is not None:
+            self._answer(200, json.dumps(told).encode())
         elif parts.path == "/api/events/known/report":
             self._answer(200, json.dumps({"event": {"id": "known"}, "decisions": [], "final": True}).encode())
         else:
@@ -143,6 +153,19 @@ def series(query: dict[str, str]) -> dict[str, Any]:
         for name, value in row.items():
             rows[name].append(None if gap else round(value, 1))
     return {"start": query["start"], "end": query["end"], "step_s": step_s, "times": times, "series": rows}
+
+
+def energy(query: dict[str, str]) -> list[dict[str, Any]]:
+    """The same for each day that the time touches."""
+    start, end = datetime.fromisoformat(query["start"]), datetime.fromisoformat(query["end"])
+    flows = {"load": 3600.0, "import": 3300.0, "p1": 3000.0, "p2": 300.0, "p3": 600.0, "p4": 250.0, "avoided": 300.0}
+    rows = []
+    while start < end:
+        first = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        covered = {"metered": 1.0, **dict.fromkeys(flows, 1.0)}
+        rows.append({"start": first.isoformat(), "covered": covered, **{f"{name}_wh": value for name, value in flows.items()}})
+        start = first + timedelta(days=1)
+    return rows
 
 
 class House:

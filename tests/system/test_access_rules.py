@@ -22,7 +22,7 @@ from services.gateway.problems import install
 from tests.support.access import Browser, GuardedHouse
 
 PARAMETERS = {"position": "p1", "code": "en", "event_id": "unknown", "action": "cancel", "token_id": "00000000"}
-READ_BY_POST = {"/logout", "/login", "/api/sharing/example"}
+READ_BY_POST = {"/logout", "/login", "/api/sharing/example", "/preferences/sharing/example"}
 """They change nothing of the station."""
 ENDS_ITSELF = {"/logout", "/access/password"}
 """Routes that a session does not survive, or that would need the password."""

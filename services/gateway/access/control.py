@@ -15,7 +15,7 @@ from services.gateway.access.sessions import Sessions
 from services.gateway.access.store import AccessState, AccessUnusable, Store
 from services.gateway.access.throttle import Throttle
 from services.gateway.access.visitor import SCOPES, Visitor
-from services.gateway.translatable import N_
+from services.gateway.languages.reason_patterns import N_
 
 MOST_WAITING = 8
 """Passwords that may queue: they are looked at one by one, for each takes memory."""

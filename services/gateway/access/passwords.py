@@ -5,7 +5,7 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from services.gateway.translatable import N_
+from services.gateway.languages.reason_patterns import N_
 
 LEAST_LENGTH = 10
 GREATEST_LENGTH = 256

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from services.gateway.translatable import N_
+from services.gateway.languages.reason_patterns import N_
 
 Scope = Literal["read", "events", "preferences", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -15,9 +15,9 @@ from services.gateway.access.passwords import GREATEST_LENGTH, LEAST_LENGTH
 from services.gateway.access.rules import open_to_all, require, visitor_of
 from services.gateway.access.sessions import LONGEST_S
 from services.gateway.access.visitor import MEANING, SCOPES, Scope
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.site import Site
 from services.gateway.problems import ApiError, Problem
-from services.gateway.translatable import N_
 
 Password = Annotated[str, Form(max_length=4 * GREATEST_LENGTH)]
 NOT_TWICE = N_("The new password was not typed the same twice.")

@@ -11,9 +11,9 @@ from services.core.modes import Mode
 from services.gateway import overriding
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.events import refusal
 from services.gateway.pages.lengths import choices
-from services.gateway.pages.reason_patterns import N_
 from services.gateway.pages.site import Site, wants_piece
 from services.gateway.problems import ApiError
 

@@ -14,8 +14,8 @@ from services.core.positions import Position
 from services.gateway import overriding, switch_test
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.events import refusal
-from services.gateway.pages.reason_patterns import N_
 from services.gateway.pages.site import Site
 from services.gateway.problems import ApiError
 from services.gateway.switch_test import Stage, SwitchTest

@@ -12,8 +12,8 @@ from services.core.problems import field_problems
 from services.gateway import view
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages import promise
-from services.gateway.pages.reason_patterns import N_
 from services.gateway.pages.site import Site, wants_piece
 from services.gateway.problems import ApiError
 from services.gateway.routes.events import Action, EventId

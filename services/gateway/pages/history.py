@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
-from services.gateway.pages.reason_patterns import N_
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.site import Site
 from services.gateway.problems import ApiError
 from services.gateway.routes.history import SERIES

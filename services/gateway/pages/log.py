@@ -12,13 +12,17 @@ from starlette.responses import Response
 
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
-from services.gateway.pages.reason_patterns import N_
+from services.gateway.languages.reason_patterns import N_
+from services.gateway.pages.sharing import KINDS
 from services.gateway.pages.site import Site
 from services.gateway.problems import ApiError
 
 SPANS = {"6": N_("6 hours"), "24": N_("24 hours"), "72": N_("3 days"), "168": N_("7 days")}
 MOST = 400
 """Lines on one page; the download has all."""
+SENT = 50
+"""The latest of what left the house; the download has all."""
+KIND_NAMES = {kind.value: name for kind, name in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,12 @@ def router(desk: Desk, site: Site) -> APIRouter:
             found += relay_faults(name, one)
         return sorted(found, key=lambda line: line.at, reverse=True)
 
+    async def left() -> list[Any]:
+        try:
+            return list(await asyncio.to_thread(desk.sharing.sent.page, None, SENT))
+        except OSError:
+            return []
+
     async def shown(request: Request) -> dict[str, Any]:
         hours = request.query_params.get("hours", "24")
         hours = hours if hours in SPANS else "24"
@@ -111,6 +121,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         except (ApiError, KeyError, TypeError, ValueError) as error:
             found, values["problem"] = [], str(error) or "the recorder's answer cannot be used"
         wanted = [line for line in found if not values["kind"] or line.kind == values["kind"]]
+        values["sent"], values["kinds"] = await left(), KIND_NAMES
         return {**values, "lines": wanted[:MOST], "more": max(0, len(wanted) - MOST)}
 
     @routes.get("/log", dependencies=[require("read")])

@@ -5,11 +5,11 @@ from starlette.responses import Response
 
 from services.core.config.notifications import Kind
 from services.gateway.access.rules import require
+from services.gateway.languages.reason_patterns import N_
 from services.gateway.notify.notifier import Notifier
 from services.gateway.notify.testing import Tester
 from services.gateway.pages.site import Site
 from services.gateway.problems import ApiError
-from services.gateway.translatable import N_
 
 KINDS = {
     Kind.EVENT_ANNOUNCED: N_("An event is announced or changed"),

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from services.gateway import view
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
+from services.gateway.languages import language
 from services.gateway.models import EventView
-from services.gateway.pages import language, promise
+from services.gateway.pages import promise
 from services.gateway.pages.site import PAGES, Site, to
 
 YEAR_S = 365 * 86_400

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from services.core.config.policy import PreferencesSection
 from services.core.problems import field_problems
-from services.gateway.pages.reason_patterns import N_
+from services.gateway.languages.reason_patterns import N_
 
 WRONG = {
     "goal": N_("Choose a goal."),

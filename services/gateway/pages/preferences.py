@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from services.gateway.access.rules import require
 from services.gateway.desk import Desk
-from services.gateway.pages import by_hand
+from services.gateway.languages.reason_patterns import N_
+from services.gateway.pages import by_hand, sharing
 from services.gateway.pages import preference_forms as forms
 from services.gateway.pages.events import refusal
 from services.gateway.pages.lengths import choices, iso
-from services.gateway.pages.reason_patterns import N_
 from services.gateway.pages.site import Site, wants_piece
 from services.gateway.problems import ApiError
 
@@ -43,6 +43,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             **answering(),
             **battery(),
             **by_hand.values(desk),
+            **sharing.values(desk),
             "programme": {
                 "name": station.programme.name,
                 "title": rules.title if rules else station.programme.name,

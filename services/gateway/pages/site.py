@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import Response
 
 from services.gateway.desk import Desk
-from services.gateway.pages import language
-from services.gateway.pages.reason_patterns import N_
-from services.gateway.pages.words import Words
+from services.gateway.languages import language
+from services.gateway.languages.reason_patterns import N_
+from services.gateway.languages.words import Words
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 PAGES = (

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.controller import reasons as controller
-from services.gateway.pages.language import ENGLISH, LANGUAGES, LOCALE, chosen, translations
-from services.gateway.pages.reason_patterns import PATTERNS
-from services.gateway.pages.reasons import in_words
-from services.gateway.pages.words import Words
+from services.gateway.languages.language import ENGLISH, LANGUAGES, LOCALE, chosen, translations
+from services.gateway.languages.reason_patterns import PATTERNS
+from services.gateway.languages.reasons import in_words
+from services.gateway.languages.words import Words
 from tests import texts
 
 OTHERS = [code for code in LANGUAGES if code != ENGLISH]
@@ -59,7 +59,7 @@ def test_no_translation_loses_or_invents_a_value(code: str) -> None:
 
 def test_the_patterns_are_the_controllers_own_words() -> None:
     said = {code: re.sub(r"\{:[^}]*\}", "{}", text) for code, text in controller._WORDS.items()}
-    assert said == PATTERNS, "services/gateway/pages/reason_patterns.py follows services/controller/reasons.py; then make texts"
+    assert said == PATTERNS, "services/gateway/languages/reason_patterns.py follows services/controller/reasons.py; then make texts"
 
 
 def test_a_reason_is_said_in_german_with_its_figures() -> None:

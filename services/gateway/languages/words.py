@@ -10,8 +10,8 @@ from babel.numbers import get_decimal_symbol
 from services.core.config.policy import GoalSection
 from services.core.events import CHARGED_IN_ADJUSTMENT, EventStatus
 from services.core.goals import GoalKind
-from services.gateway.pages.reason_patterns import N_
-from services.gateway.pages.reasons import in_words
+from services.gateway.languages.reason_patterns import N_
+from services.gateway.languages.reasons import in_words
 
 UNKNOWN = "\N{EN DASH}"
 MODES = (

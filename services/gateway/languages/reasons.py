@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from services.gateway.pages.reason_patterns import PATTERNS
+from services.gateway.languages.reason_patterns import PATTERNS
 
 
 @cache

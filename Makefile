@@ -28,14 +28,15 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_api_document.py
 	$(BIN)/python tests/check_locks.py
 
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
+docs: .venv/.installed-dev  ## write docs/bus/ and docs/api/ anew from the code
 	$(BIN)/python -m services.bus.documents
+	$(BIN)/python -m services.gateway.documents
 
 texts: .venv/.installed-dev  ## collect the page's texts for translation, and compile the catalogues
 	$(BIN)/python -m tests.texts

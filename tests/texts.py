@@ -19,7 +19,11 @@ from services.core.sharing_fields import FIELDS
 from services.gateway.languages.language import ENGLISH, LANGUAGES, LOCALE
 
 GATEWAY = LOCALE.parent
-METHODS = [("languages/**.py", "python"), ("pages/**.py", "python"), ("templates/**.html", "jinja2"), ("static/js/**.js", "javascript")]
+METHODS = [
+    *((f"{folder}/**.py", "python") for folder in ("access", "languages", "pages")),
+    ("templates/**.html", "jinja2"),
+    ("static/js/**.js", "javascript"),
+]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """In the compiled catalogue, which would else differ from one making to the next."""
 KEYWORDS = {"_": None, "N_": None, "t": None, "gettext": None}

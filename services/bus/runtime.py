@@ -7,13 +7,16 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import programmes
+from services.bus import deployment, metrics, programmes
+from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.bus.deployment import Deployment
+from services.bus.systemd import Systemd
 from services.core.config.load import ConfigError, Problem, parse_station
 from services.core.config.station import Station
 
@@ -34,6 +37,10 @@ class Context:
     """The root of all state."""
     random: Random = field(default_factory=Random)
     """For jitter only."""
+    deployment: Deployment = field(default_factory=Deployment)
+    systemd: Systemd = field(default_factory=lambda: Systemd(None))
+    heartbeat: Heartbeat | None = None
+    """The running service's own; see `beating`."""
 
     def bus(self, service: str, *, announce: bool = True, alone: bool = True) -> Bus:
         """A client of the station's broker.
@@ -41,7 +48,7 @@ class Context:
         `announce=False` is for a tool that comes and goes without a status, `alone=False` for one of several of that name.
         """
         broker = self.station.broker
-        return Bus(
+        bus = Bus(
             self.station.station,
             service,
             (broker.host, broker.port),
@@ -50,6 +57,19 @@ class Context:
             announce=announce,
             alone=alone,
         )
+        if self.heartbeat is not None:
+            self.heartbeat.follow(bus)
+        return bus
+
+    def came_round(self, loop: str, within_s: float) -> None:
+        """Tell the heartbeat that `loop` of this service came round, and will again `within_s` real seconds."""
+        if self.heartbeat is not None:
+            self.heartbeat.came_round(loop, within_s)
+
+    def ended(self, loop: str) -> None:
+        """Tell the heartbeat that `loop` ended, as it may."""
+        if self.heartbeat is not None:
+            self.heartbeat.ended(loop)
 
     def state_dir(self, service: str) -> Path:
         """The folder of a service's own state, created if need be. Raises OSError."""
@@ -59,25 +79,46 @@ class Context:
 
 
 def load_station(path: Path) -> Station:
-    """The checked station in the file at `path`. Raises ConfigError, also when the file cannot be read."""
+    """The checked station in the file at `path`, placed where this process runs. Raises ConfigError, also when it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(None, str(path), "", f"byte {error.start} is not UTF-8; save it as UTF-8")]) from None
-    return programmes.enrolled(parse_station(text), path.parent)
+    return deployment.here().placed(programmes.enrolled(parse_station(text), path.parent))
 
 
 def make_context(station: Station, var: Path) -> Context:
-    """The context of a service on this machine. Raises StateFolderError if state could not be kept under `var`."""
+    """The context of a service where this process runs.
+
+    Raises StateFolderError if state could not be kept under `var`, ConfigError for an environment variable that makes no sense.
+    """
+    surroundings = deployment.here()
     try:
         var.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=var):
             pass
     except OSError as error:
         raise StateFolderError(f"cannot write to {var}: {error.strerror}; choose another folder with --var") from None
-    return Context(station=station, clock=FollowedClock() if station.clock == "simulated" else SystemClock(), var=var)
+    return Context(
+        station=station,
+        clock=FollowedClock() if station.clock == "simulated" else SystemClock(),
+        var=var,
+        deployment=surroundings,
+        systemd=Systemd(surroundings.notify_socket),
+    )
+
+
+async def beating(name: str, run: Callable[[Context], Awaitable[None]], context: Context) -> None:
+    """Run a service with its heartbeat beside it, in the same loop."""
+    heartbeat = Heartbeat(name, context.deployment.alive or context.var, context.systemd)
+    beats = asyncio.create_task(heartbeat.run(), name=f"{name}: heartbeat")
+    try:
+        await run(replace(context, heartbeat=heartbeat))
+    finally:
+        beats.cancel()
+        await asyncio.wait({beats})
 
 
 def set_up_logging(level: str, service: str) -> None:
@@ -97,7 +138,8 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var)
-        asyncio.run(until_signalled(run(context)))
+        with metrics.served(context.deployment):
+            asyncio.run(until_signalled(beating(name, run, context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:

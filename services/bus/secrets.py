@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from services.bus import deployment
+
 FOLDER = "secrets"
 
 
@@ -10,8 +12,8 @@ class NoSecret(Exception):
 
 
 def secrets_folder(var: Path) -> Path:
-    """Where secrets lie: beside the folder of state, which for `var` is `secrets`."""
-    return var.absolute().parent / FOLDER
+    """Where secrets lie: where `SPS_SECRETS` says, else beside the folder of state, which for `var` is `secrets`."""
+    return deployment.here().secrets or var.absolute().parent / FOLDER
 
 
 def read_secret(name: str, var: Path) -> str:

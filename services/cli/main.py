@@ -7,7 +7,23 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
+from services.cli import (
+    access,
+    ats,
+    backtest,
+    check_config,
+    discover,
+    energy,
+    event,
+    explain,
+    export,
+    import_csv,
+    notify,
+    relay,
+    report,
+    run,
+    station,
+)
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -20,7 +36,9 @@ app = typer.Typer(
 )
 app.command(epilog=EPILOG)(run.run)
 app.add_typer(event.app, name="event")
+app.add_typer(access.app, name="access")
 app.add_typer(ats.app, name="ats")
+app.add_typer(notify.app, name="notify")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")

@@ -110,7 +110,7 @@ def _run_house(context: "Context", config: Path, *, open_page: bool) -> None:
 
 def _welcome(station: "Station", config: Path, *, open_page: bool) -> None:
     """Say what to look at and what to type."""
-    page = f"http://{station.web.host}:{station.web.port}"
+    page = station.web.url
     port = "" if station.broker.port == DEFAULT_MQTT_PORT else f" -p {station.broker.port}"
     body = '{"start":"now","duration":"PT1H"}'
     other = "" if config == DEFAULT_CONFIG else f" --config {config}"

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import import_module
 
-from services.bus.runtime import Context
+from services.bus.runtime import Context, beating
 from services.core.config.station import Station
 
 Run = Callable[[Context], Awaitable[None]]
@@ -43,7 +43,7 @@ async def supervise(name: str, run: Run, context: Context) -> None:
     while True:
         started = context.clock.monotonic()
         try:
-            await run(context)
+            await beating(name, run, context)
             log.error("%s ended by itself; it will be started again", name)
         except (Exception, SystemExit):  # a web server that cannot listen raises SystemExit, which would end the others too
             log.exception("%s failed; it will be started again", name)

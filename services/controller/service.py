@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.bus import contract
 from services.bus.client import Bus, Received
@@ -12,7 +13,7 @@ from services.bus.messages.devices import BatteryReadingMessage, RelayCommand, R
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.messages.state import ControllerState, Override, PreferencesMessage, ServiceStatus
 from services.bus.runtime import Context
-from services.controller import choices, rival, store, upcoming
+from services.controller import choices, metrics, rival, store, upcoming
 from services.controller.book import obey
 from services.controller.decide import decide
 from services.controller.flags import noted
@@ -40,6 +41,9 @@ SETTLE_S = 8.0
 of an event does not hand the load back and take it again. The bridges hold on for longer than that."""
 HEAD_START_S = 0.02
 """The relays' wishes go before the paperwork: in one process the report and the disk would slow the switch down."""
+LOOP = "decision loop"
+HANGS_AFTER_S = 30.0
+"""A cycle that takes longer, a slow disk included, hangs."""
 SAVE_S = 60.0
 EVENT_SAVE_S = 15.0
 """While an interval is being settled: a restart goes on from an integral that is at most so old (real seconds)."""
@@ -58,6 +62,7 @@ async def run(context: Context) -> None:
                 log.warning("the controller %s was in charge before this one, which stands back", other)
             finally:
                 controller.leave()
+                context.ended(LOOP)
 
 
 class Controller:
@@ -66,6 +71,7 @@ class Controller:
     def __init__(self, context: Context, bus: Bus, instance: str, accepted: Book) -> None:
         """`accepted`: the events that the bus knows of, from whoever was in charge before."""
         self._charge = rival.Charge(instance)
+        self._came_round = partial(context.came_round, LOOP, HANGS_AFTER_S)
         self._accepted = accepted
         self._superseded_by: str | None = None
         self._leaving = False
@@ -101,6 +107,7 @@ class Controller:
         forecasts = asyncio.create_task(self._forecast.run(), name="controller: PV forecast")
         try:
             while self._superseded_by is None:
+                self._came_round()
                 try:
                     await self._cycle()
                 except (ArithmeticError, LookupError, TypeError, ValueError):
@@ -204,6 +211,7 @@ class Controller:
         snapshot = self._latest.snapshot(now_s, self._preferences, event, override)
         snapshot = replace(snapshot, busy=others(book, event), forecast=self._forecast.fresh(now))
         decision = decide(snapshot, self._state.memory, self._settings, now)
+        metrics.decided(decision.phase, int(decision.mode))
         book = noted(book, decision, self._settings, now)
         renewing = now_s - self._renewed_at >= RENEW_S
         if self._command(decision, clock, now_s):

@@ -165,7 +165,9 @@ class Unsure(Shown):
 
 
 class HealthView(Shown):
-    """How the gateway is."""
+    """How the gateway is; open to everybody, so it tells nothing of the house."""
 
     status: Literal["ok", "degraded"]
     bus: bool
+    deciding: bool
+    """Whether the controller is heard to decide."""

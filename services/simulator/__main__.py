@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
-from services.bus.runtime import StateFolderError, load_station, make_context, set_up_logging, until_signalled
+from services.bus.runtime import StateFolderError, beating, load_station, make_context, set_up_logging, until_signalled
 from services.core.config.load import ConfigError
 from services.simulator.rig import NotSimulatable
 from services.simulator.service import run
@@ -34,7 +35,8 @@ def main() -> int:
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var)
-        asyncio.run(until_signalled(run(context, speed=arguments.speed, lease_s=arguments.lease)))
+        simulate = partial(run, speed=arguments.speed, lease_s=arguments.lease)
+        asyncio.run(until_signalled(beating("simulator", simulate, context)))
     except (ConfigError, NotSimulatable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the answer to whoever started it
         return 2

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.2
 _PUBLISH_EVERY_S = 10.0
 _SAVE_EVERY_S = 5.0
+_HANGS_AFTER_S = 30.0
 
 
 async def run(context: Context, *, speed: float | None = None, lease_s: float | None = None) -> None:
@@ -36,7 +37,7 @@ async def run(context: Context, *, speed: float | None = None, lease_s: float | 
     with ThreadPoolExecutor(max_workers=1) as writer:
         async with rig, replace(context, clock=rig.clock).bus("simulator") as bus:
             try:
-                await _live(rig, bus, lease, state_dir, writer)
+                await _live(context, rig, bus, lease, state_dir, writer)
             finally:
                 writer.submit(save, state_dir, rig.saved()).result()
 
@@ -50,11 +51,12 @@ def _passwords(context: Context) -> dict[str, str]:
         raise NotSimulatable(str(error)) from None
 
 
-async def _live(rig: Rig, bus: Bus, lease: Lease, state_dir: Path, writer: ThreadPoolExecutor) -> None:
+async def _live(context: Context, rig: Rig, bus: Bus, lease: Lease, state_dir: Path, writer: ThreadPoolExecutor) -> None:
     clock = rig.clock
     connected = False
     publish_at = save_at = clock.monotonic()
     while not lease.over:
+        context.came_round("house", _HANGS_AFTER_S)
         rig.house.advance()
         # At once on each reconnect, because a broker without persistence has forgotten the time.
         if bus.connected and (not connected or clock.monotonic() >= publish_at):

@@ -17,6 +17,7 @@ import requests
 from services.bus.client import Bus, Received
 from services.bus.clock import SystemClock
 from services.bus.contract import EVENT, EVENT_COMMAND
+from services.bus.deployment import Deployment
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.runtime import Context, load_station
 from services.core import event_book
@@ -170,7 +171,7 @@ def energy(query: dict[str, str]) -> list[dict[str, Any]]:
 class House:
     """A running gateway; `client` speaks to its bus, `get` and `post` to its page."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, web: dict[str, Any] | None = None, deployment: Deployment | None = None, **changes: Any) -> None:
         (folder / "broker").mkdir()
         self.broker = TestBroker("mosquitto", folder / "broker")
         self.recorder = StandInRecorder()
@@ -178,7 +179,7 @@ class House:
         self.station = station_with(
             **{
                 "broker": shipped.broker.model_copy(update={"port": self.broker.port}),
-                "web": shipped.web.model_copy(update={"port": free_port()}),
+                "web": shipped.web.model_copy(update={"port": free_port(), **(web or {})}),
                 "recorder": shipped.recorder.model_copy(
                     update={"api": shipped.recorder.api.model_copy(update={"port": self.recorder.server_port})}
                 ),
@@ -187,6 +188,7 @@ class House:
         )
         self.url = f"http://127.0.0.1:{self.station.web.port}"
         self.var = folder / "var"
+        self.deployment = deployment or Deployment()
         self.controller: StandInController
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway house", daemon=True)
@@ -239,7 +241,7 @@ class House:
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(15)
 
     def _context(self) -> Context:
-        return Context(station=self.station, clock=SystemClock(), var=self.var)
+        return Context(station=self.station, clock=SystemClock(), var=self.var, deployment=self.deployment)
 
     async def _control(self) -> None:
         async with self._context().bus("controller") as bus:

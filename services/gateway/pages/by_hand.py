@@ -9,6 +9,7 @@ from starlette.responses import Response
 from services.core.durations import parse_duration
 from services.core.modes import Mode
 from services.gateway import overriding
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.events import refusal
@@ -49,7 +50,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             return site.render(request, "_by_hand.html", values(desk, typed, errors, said), status=422 if errors else 200)
         return site.told(request, said or "; ".join(errors.values()), back="/preferences", good=not errors)
 
-    @routes.post("/preferences/by-hand")
+    @routes.post("/preferences/by-hand", dependencies=[require("events")])
     async def take_over(request: Request) -> Response:
         given = await request.form()
         typed = {name: str(given.get(name, ""))[:20] for name in ("mode", "duration")}

@@ -12,6 +12,7 @@ from services.core.config.hardware import Ina260Sensor, RelayDevice, StationSens
 from services.core.modes import Mode
 from services.core.positions import Position
 from services.gateway import overriding, switch_test
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.events import refusal
@@ -168,15 +169,15 @@ def router(desk: Desk, site: Site) -> APIRouter:
             "mode_of": Mode,
         }
 
-    @routes.get("/devices")
+    @routes.get("/devices", dependencies=[require("read")])
     async def page(request: Request) -> Response:
         return site.render(request, "devices.html", await shown())
 
-    @routes.get("/devices/list")
+    @routes.get("/devices/list", dependencies=[require("read")])
     async def listed(request: Request) -> Response:
         return site.render(request, "_devices.html", await shown())
 
-    @routes.post("/devices/{position}/test")
+    @routes.post("/devices/{position}/test", dependencies=[require("admin")])
     async def test(request: Request, position: str) -> Response:
         back = "/devices"
         if position not in desk.station.positions.switched():
@@ -200,7 +201,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         tests[position] = begun
         return site.told(request, site.text(request, N_("The test has begun; its line shows how it goes.")), back=back)
 
-    @routes.post("/devices/test/stop")
+    @routes.post("/devices/test/stop", dependencies=[require("admin")])
     async def stop(request: Request) -> Response:
         running = [position for position, one in tests.items() if one.stage is Stage.WAITING]
         for position in running:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from services.bus.messages.events import EventCommand
 from services.core.problems import field_problems
 from services.gateway import view
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages import promise
@@ -63,15 +64,15 @@ def router(desk: Desk, site: Site) -> APIRouter:
         }
         return {"typed": {**first, **(typed or {})}, "errors": errors or {}, "durations": DURATIONS}
 
-    @routes.get("/events")
+    @routes.get("/events", dependencies=[require("read")])
     async def page(request: Request) -> Response:
         return site.render(request, "events.html", {**shown(), **form()})
 
-    @routes.get("/events/list")
+    @routes.get("/events/list", dependencies=[require("read")])
     async def listed(request: Request) -> Response:
         return site.render(request, "_events.html", shown())
 
-    @routes.post("/events/start")
+    @routes.post("/events/start", dependencies=[require("events")])
     async def start_now(request: Request) -> Response:
         duration = str((await request.form()).get("duration", ""))
         try:
@@ -86,7 +87,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         until = site.words(request).clock(event.end)
         return site.told(request, site.text(request, N_("The event has begun and lasts until {until}."), until=until), back="/")
 
-    @routes.post("/events")
+    @routes.post("/events", dependencies=[require("events")])
     async def schedule(request: Request) -> Response:
         given = await request.form()
         typed, values, errors = read(given)
@@ -112,7 +113,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             return site.render(request, "_schedule.html", {**form(), "said": text})
         return site.told(request, text, back="/events")
 
-    @routes.post("/events/{event_id}/{action}")
+    @routes.post("/events/{event_id}/{action}", dependencies=[require("events")])
     async def act(request: Request, event_id: EventId, action: Action) -> Response:
         try:
             _, event = await desk.commands.send(EventCommand(action=action, id=event_id))

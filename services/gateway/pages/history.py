@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.site import Site
@@ -76,7 +77,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         now = desk.moment().now
         return None if now is None else span_of(quick, first[:20], last[:20], now, desk.station.zone)
 
-    @routes.get("/history")
+    @routes.get("/history", dependencies=[require("read")])
     async def page(request: Request, span_: str | None = None, first: str = "", last: str = "") -> Response:
         found = span(request.query_params.get("span", span_), first, last)
         energy, problem = (
@@ -117,7 +118,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         except (KeyError, TypeError, ValueError):
             return [], "the recorder's answer is not a table of energy"
 
-    @routes.get("/history.csv")
+    @routes.get("/history.csv", dependencies=[require("read")])
     async def download(request: Request, first: str = "", last: str = "") -> Response:
         found = span(request.query_params.get("span"), first, last)
         if found is None or found.errors:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.sharing import KINDS
@@ -123,11 +124,11 @@ def router(desk: Desk, site: Site) -> APIRouter:
         values["sent"], values["kinds"] = await left(), KIND_NAMES
         return {**values, "lines": wanted[:MOST], "more": max(0, len(wanted) - MOST)}
 
-    @routes.get("/log")
+    @routes.get("/log", dependencies=[require("read")])
     async def page(request: Request) -> Response:
         return site.render(request, "log.html", await shown(request))
 
-    @routes.get("/log.csv")
+    @routes.get("/log.csv", dependencies=[require("read")])
     async def download(request: Request) -> Response:
         hours = request.query_params.get("hours", "24")
         found = await lines(int(hours) if hours in SPANS else 24)

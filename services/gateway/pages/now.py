@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway import view
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages import language
 from services.gateway.models import EventView
@@ -21,15 +22,15 @@ def router(desk: Desk, site: Site) -> APIRouter:
         event = first_open(view.event_views(desk.heard))
         return {"event": event, "kept": promise.so_far(event) if event else None, "now": desk.moment().now}
 
-    @routes.get("/")
+    @routes.get("/", dependencies=[require("read")])
     async def now(request: Request) -> Response:
         return site.render(request, "now.html", {**card(), "goal": desk.preferences.goal})
 
-    @routes.get("/card")
+    @routes.get("/card", dependencies=[require("read")])
     async def event_card(request: Request) -> Response:
         return site.render(request, "_card.html", card())
 
-    @routes.get("/language/{code}")
+    @routes.get("/language/{code}", dependencies=[require("read")])
     async def switch(code: str, back: str = "/") -> Response:
         known = {path for path, _, _ in PAGES}
         answer = to(back if back in known else "/")

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages import by_hand, sharing
@@ -57,7 +58,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             return site.render(request, piece, values, status=status)
         return site.render(request, "preferences.html", {**everything(), **values}, status=status)
 
-    @routes.get("/preferences")
+    @routes.get("/preferences", dependencies=[require("read")])
     async def page(request: Request) -> Response:
         return site.render(request, "preferences.html", everything())
 
@@ -81,11 +82,11 @@ def router(desk: Desk, site: Site) -> APIRouter:
                 return answer(request, piece, shown(said=site.text(request, SAVED)))
         return answer(request, piece, shown(typed=typed, errors=errors), 422)
 
-    @routes.post("/preferences/answering")
+    @routes.post("/preferences/answering", dependencies=[require("preferences")])
     async def save_answering(request: Request) -> Response:
         return await save(request, forms.ANSWERING, forms.answering, answering, "_answering.html")
 
-    @routes.post("/preferences/battery")
+    @routes.post("/preferences/battery", dependencies=[require("preferences")])
     async def save_battery(request: Request) -> Response:
         return await save(request, forms.BATTERY, forms.battery, battery, "_battery.html")
 

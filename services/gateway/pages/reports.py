@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.bus.messages.events import EventMessage, EventPerformance
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.models import EventView
 from services.gateway.pages import promise
@@ -20,7 +21,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
     """The routes of reports."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/events/{event_id}/report")
+    @routes.get("/events/{event_id}/report", dependencies=[require("read")])
     async def report(request: Request, event_id: EventId) -> Response:
         found = await desk.recorder.get(f"/api/events/{event_id}/report")
         try:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from services.core.config.policy import PreferencesSection
 from services.core.preferences import SharingLevel
 from services.core.sharing_fields import FIELDS, RecordKind
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.events import refusal
@@ -92,7 +93,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
     """The routes of the form."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.post("/preferences/sharing/example")
+    @routes.post("/preferences/sharing/example", dependencies=[require("read")])
     async def example(request: Request) -> Response:
         level, switches, errors = read(await request.form())
         if level is None or errors:
@@ -102,7 +103,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         shown = {"records": [in_words(one) for one in found.records], "none_because": found.none_because}
         return site.render(request, "_example.html", shown)
 
-    @routes.post("/preferences/sharing")
+    @routes.post("/preferences/sharing", dependencies=[require("preferences")])
     async def save(request: Request) -> Response:
         given = await request.form()
         level, switches, wrong = read(given)
@@ -118,7 +119,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             return site.render(request, "_sharing.html", values(desk, level, switches, errors, said), status=422 if errors else 200)
         return site.told(request, said or "; ".join(errors.values()), back="/preferences", good=not errors)
 
-    @routes.post("/preferences/sharing/forget")
+    @routes.post("/preferences/sharing/forget", dependencies=[require("preferences")])
     async def forget(request: Request) -> Response:
         link = desk.sharing.link
         result = None if link is None else await link.forget()

@@ -84,7 +84,6 @@ class Site:
             state=self.desk.state(),
             script_texts=edition.script_texts,
             csrf_token=getattr(request.state, "csrf_token", ""),
-            account=getattr(request.state, "account", None),
             **(values or {}),
         )
         # The language depends on the visitor, and what is shown on the moment.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, ValidationError
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.models import HistoryView
 from services.gateway.problems import ApiError, Problem, documented
@@ -23,7 +24,7 @@ When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offse
 
 def router(desk: Desk) -> APIRouter:
     """The routes of the past."""
-    routes = APIRouter(tags=["history"])
+    routes = APIRouter(tags=["history"], dependencies=[require("read")])
 
     @routes.get(
         "/api/history",

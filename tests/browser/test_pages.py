@@ -147,7 +147,9 @@ def test_a_report_is_read_and_printed(house: House, visit: Visit) -> None:
     expect(page.get_by_role("button", name="Print")).to_be_hidden()
     expect(page.locator("#report-rows")).to_be_visible()
     page.goto(f"{house.url}/events/nobody/report")
-    expect(page.locator("body")).to_contain_text("the recorder knows no such thing")
+    expect(page.locator("main")).to_contain_text("the recorder knows no such thing")
+    page.goto(f"{house.url}/nowhere")
+    expect(page.locator("main")).to_contain_text("There is no such page.")
 
 
 def test_the_history_is_drawn_zoomed_and_downloaded(house: House, visit: Visit) -> None:

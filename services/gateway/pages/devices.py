@@ -146,12 +146,14 @@ def router(desk: Desk, site: Site) -> APIRouter:
     def planned(position: str) -> SwitchTest | None:
         """The test that could begin now."""
         relay = desk.state().positions[position].relay_on
-        return switch_test.plan(position, relay, desk.station.board, overriding.possible_modes(desk), desk.clock.monotonic())
+        if not desk.clock.known:
+            return None
+        return switch_test.plan(position, relay, desk.station.board, overriding.possible_modes(desk), desk.clock.now())
 
     async def look() -> None:
         """Take each running test further; give the station back to itself once one is over."""
         for position, test in list(tests.items()):
-            after = switch_test.looked(test, desk.state().positions[position].relay_on, desk.clock.monotonic())
+            after = switch_test.looked(test, desk.state().positions[position].relay_on, desk.clock.now())
             tests[position] = after
             if after.stage is not Stage.WAITING and test.stage is Stage.WAITING:
                 await _let_go(desk)

@@ -34,8 +34,9 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: .venv/.installed-dev  ## write docs/bus/ and docs/api/ anew from the code
+docs: .venv/.installed-dev  ## write docs/bus/, docs/api/ and docs/aggregator/openapi.yaml anew from the code
 	$(BIN)/python -m services.bus.documents
+	$(BIN)/python -m services.bus.uplink.openapi
 	$(BIN)/python -m services.gateway.documents
 
 texts: .venv/.installed-dev  ## collect the page's texts for translation, and compile the catalogues

@@ -52,6 +52,8 @@ BENCHMARKS = {
     "day_query": "queries",
     "years_query": "queries",
     "influx_catch_up": "influx",
+    "event_hop": "event_hop",
+    "upload": "upload",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

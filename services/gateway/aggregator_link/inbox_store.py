@@ -47,6 +47,7 @@ class _File(BaseModel):
     nonces: tuple[_Nonce, ...] = ()
     floor: Utc | None = None
     """Signed messages sent at or before this are refused: their nonces had to make room."""
+    presence: bool = False
 
 
 class InboxStore:
@@ -60,6 +61,8 @@ class InboxStore:
         self.pending: list[Signal] = []
         self._nonces: OrderedDict[tuple[str, str], _Nonce] = OrderedDict()
         self._floor: datetime | None = None
+        self.presence = False
+        """Whether the aggregator's broker keeps a word of ours about being online."""
         self._load()
 
     def last(self, event_id: str) -> Known | None:
@@ -74,6 +77,10 @@ class InboxStore:
     def below_floor(self, signal: Signal) -> bool:
         """Whether its nonce may have been forgotten."""
         return signal.nonce is not None and self._floor is not None and signal.sent <= self._floor
+
+    def distrust(self, until: datetime) -> None:
+        """Refuse signed messages sent up to then: their nonces are not known any more."""
+        self._floor = until if self._floor is None else max(self._floor, until)
 
     def take(self, signal: Signal, now: datetime) -> None:
         """Remember `signal` as to be delivered."""
@@ -100,7 +107,13 @@ class InboxStore:
 
     def snapshot(self) -> bytes:
         """All of it, to be written."""
-        file = _File(known=tuple(self.known.values()), pending=tuple(self.pending), nonces=tuple(self._nonces.values()), floor=self._floor)
+        file = _File(
+            known=tuple(self.known.values()),
+            pending=tuple(self.pending),
+            nonces=tuple(self._nonces.values()),
+            floor=self._floor,
+            presence=self.presence,
+        )
         return file.model_dump_json().encode()
 
     def write(self, snapshot: bytes) -> None:
@@ -114,7 +127,7 @@ class InboxStore:
             del self._nonces[key]
         while len(self._nonces) > MOST_NONCES:
             _, gone = self._nonces.popitem(last=False)
-            self._floor = gone.sent if self._floor is None else max(self._floor, gone.sent)
+            self.distrust(gone.sent)
 
     def _load(self) -> None:
         if (data := read_state(self._path)) is None:
@@ -122,10 +135,10 @@ class InboxStore:
         try:
             file = _File.model_validate_json(data)
         except ValidationError:
-            # Without the nonces nothing signed before now can be told from a replay.
             self.complaint = f"{self._path} cannot be read and is begun anew; events that were not delivered yet are lost"
             return
         self.known = OrderedDict((one.signal.id, one) for one in file.known)
         self.pending = list(file.pending)
         self._nonces = OrderedDict(((one.kid, one.nonce), one) for one in file.nonces)
         self._floor = file.floor
+        self.presence = file.presence

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.access import GuardedHouse
-from tests.support.needs import _need
+from tests.support.needs import need_curl
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 COMMANDS = re.findall(r"^curl .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -20,7 +19,7 @@ COMMANDS = re.findall(r"^curl .*$", PAGE.read_text(encoding="utf-8"), re.MULTILI
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedHouse]:
-    _need(shutil.which("curl") is not None, "curl", "curl")
+    need_curl()
     with GuardedHouse(tmp_path_factory.mktemp("house")) as house:
         yield house
 

@@ -35,7 +35,7 @@ def password(
     Example: sps access password --generate
     """
     from services.gateway.access import passwords
-    from services.gateway.access.first_password import first_password_file
+    from services.gateway.access.first_password import where_it_lies
     from services.gateway.access.store import AccessState, AccessUnusable
 
     # Hidden where somebody types it; from a pipe it is the first line.
@@ -50,7 +50,8 @@ def password(
             # The way out of a damaged file: its tokens are lost with it, and said to be.
             store.replace(AccessState(password_hash=kept, own_password=True, epoch=_fresh_epoch()))
             typer.echo(f"sps: {unusable}: it was written anew, without its tokens", err=True)
-        first_password_file(var).unlink(missing_ok=True)
+        if (first := where_it_lies(var)) is not None:
+            first.unlink()
     typer.echo(f"the password is now: {word}" if generate else "the password is changed; everybody is logged out")
 
 

@@ -103,3 +103,9 @@ def test_the_page_of_notifications_tests_its_targets(house: GuardedHouse, visit:
     assert serious(page) == []
     page.get_by_role("button", name="Send a test").click()
     expect(page.get_by_role("status").filter(has_text="phone.url cannot be read")).to_be_visible()
+
+
+def test_a_page_that_is_open_when_everybody_is_logged_out_asks_to_log_in_again(house: GuardedHouse, visit: Callable[..., Page]) -> None:
+    page = logged_in(house, visit("/devices"))
+    house.store.change(lambda state: state.logged_out())
+    page.wait_for_url(f"{house.url}/login", timeout=15_000)

@@ -90,6 +90,11 @@ def test_a_stranger_gets_the_login_page_or_a_401_and_nothing_else(house: Guarded
     assert house.controller.commands == []
 
 
+def test_an_open_page_whose_session_has_ended_is_led_to_the_login(house: GuardedHouse) -> None:
+    answer = house.get("/devices/list", headers={"HX-Request": "true", "Accept": "*/*"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
+
+
 @pytest.mark.parametrize("path", ["/login/", "/login/../api/state", "//login", "/healthz/x", "/static/css/plain.css/../page.css", "/LOGIN"])
 def test_what_only_looks_like_an_open_path_is_not(house: GuardedHouse, path: str) -> None:
     request = requests.Request("GET", house.url).prepare()

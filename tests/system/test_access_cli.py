@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.access import GuardedHouse
+from tests.support.sps import sps_run, station_file
 
 
 @pytest.fixture
@@ -73,3 +75,12 @@ def test_logging_out_everybody(house: GuardedHouse) -> None:
 def test_a_folder_that_no_station_used_is_named(tmp_path: Path) -> None:
     refused = sps(tmp_path / "nowhere", "token", "list")
     assert (refused.returncode, "--var" in refused.stderr) == (2, True)
+
+
+def test_sps_run_says_where_the_first_password_lies_and_comes_up_behind_it(tmp_path: Path) -> None:
+    file = station_file(tmp_path, web={"password": True}, simulation={"seed_days": 0})
+    with sps_run(file, tmp_path / "var") as running:
+        first = tmp_path / "secrets" / "gateway" / "first-password"
+        assert f"the first password lies in {first}" in running.output()
+        assert first.read_text().strip() not in running.output()
+        assert requests.get(f"{running.page}/api/state", timeout=5).status_code == 401

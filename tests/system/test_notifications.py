@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -211,8 +212,8 @@ def test_killed_in_the_middle_of_a_delivery_it_is_not_told_twice(tmp_path: Path,
         wait_until(lambda: len(phone.taken) == 1, 10, what="the server to have taken it")
         process = started()
         try:
-            house.event("e2")
-            wait_until(lambda: len(phone.taken) == 2, 30, what="the next one")
+            house.event("e2", test=True)
+            wait_until(lambda: "demo: Event announced (test)" in phone.titles(), 30, what="the next one")
             assert phone.asked == 2, "the one under way was not repeated"
         finally:
             process.terminate()
@@ -286,3 +287,24 @@ def test_sps_notify_test_sends_from_here(tmp_path: Path, phone: Phone) -> None:
     assert (failed.returncode, SECRET in failed.stderr + failed.stdout) == (1, False)
     nobody = run(station_file(tmp_path))
     assert (nobody.returncode, "nobody is to be notified" in nobody.stderr) == (2, True)
+
+
+def test_a_faulty_relay_and_a_low_battery_are_told_once_they_have_lasted(
+    tmp_path: Path, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.notify.deciding.LASTS", timedelta(seconds=4))
+    secret(tmp_path, "phone.url", phone.url)
+    with notifying(tmp_path, "phone.url") as house:
+        house.relay("p1", on=None, fault="not answering")
+        house.readings(soc_pct=12.0)
+        wait_until(lambda: phone.titles() == ["demo: The relay at P1: trouble"] or len(phone.taken) == 2, 30, what="the relay's trouble")
+
+        def both() -> bool:
+            house.readings(soc_pct=12.0)  # a silent battery is unknown, not low
+            return len(phone.taken) == 2
+
+        wait_until(both, 30, what="the battery")
+        told = {one["title"]: one["message"] for one in phone.taken}
+        assert "Not answering." in told["demo: The relay at P1: trouble"]
+        assert told["demo: Battery below its reserve"] == "It stands at 12 %, your backup reserve is 20 %."
+        assert {one["type"] for one in phone.taken} == {"warning"}

@@ -14,6 +14,16 @@ def first_password_file(var: Path) -> Path:
     return secrets_folder(var) / NAME
 
 
+def fallback_file(var: Path) -> Path:
+    """Where it lies if the folder of secrets cannot be written: with the gateway's own state."""
+    return var / "gateway" / NAME.name
+
+
+def where_it_lies(var: Path) -> Path | None:
+    """The file that holds it; None once another password was chosen."""
+    return next((path for path in (first_password_file(var), fallback_file(var)) if path.exists()), None)
+
+
 def first_password(path: Path) -> str:
     """The password in the file at `path`, made now if there is none. Raises OSError."""
     try:

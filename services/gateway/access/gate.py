@@ -103,4 +103,7 @@ def _stranger(scope: Scope, headers: Mapping[bytes, str]) -> Response:
     )
     response = answer(401, problem)
     response.headers["WWW-Authenticate"] = "Bearer"
+    if b"hx-request" in headers:
+        # A page that is still open asks for a piece of itself: its person has to log in again.
+        response.headers["HX-Redirect"] = "/login"
     return response

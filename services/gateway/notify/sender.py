@@ -1,4 +1,4 @@
-"""One message to one apprise URL. apprise costs about 25 MB of memory, so it is imported with the first message and not before."""
+"""One message to one apprise URL. apprise takes much memory, so it is imported with the first message and not before."""
 
 import asyncio
 import logging

@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check install bench lock docs dashboards site clean
+.PHONY: help run test check install bench lock docs dashboards texts screenshots site clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -15,7 +15,7 @@ COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-vers
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -28,7 +28,7 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py tests/contract/test_api_document.py
 	$(BIN)/python tests/check_locks.py
 
 install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, ETC, STATE choose where
@@ -37,9 +37,16 @@ install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, E
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: .venv/.installed-dev  ## write docs/bus/ and docs/aggregator/openapi.yaml anew from the message models
+docs: .venv/.installed-dev  ## write docs/bus/, docs/api/ and docs/aggregator/openapi.yaml anew from the code
 	$(BIN)/python -m services.bus.documents
 	$(BIN)/python -m services.bus.uplink.openapi
+	$(BIN)/python -m services.gateway.documents
+
+texts: .venv/.installed-dev  ## collect the page's texts for translation, and compile the catalogues
+	$(BIN)/python -m tests.texts
+
+screenshots: .venv/.installed-dev  ## draw docs/images/ anew from a running simulated station
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_screenshots.py
 
 dashboards: .venv/.installed-dev  ## write Grafana's dashboards and provisioning anew from grafana/generator
 	@$(BIN)/python -m grafana.generator

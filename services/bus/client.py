@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from services.bus.decode import Refused, decode
 from services.bus.link_options import LinkOptions
 from services.bus.messages.base import Payload
 from services.bus.messages.state import ClockMessage, ServiceError, ServiceStatus
+from services.bus.metrics import BusMeters
 from services.bus.outbox import COMMAND_LIFE_S, Outgoing
 from services.bus.ratelimit import RateLimit
 from services.bus.repeats import Repeats
@@ -90,6 +92,10 @@ class Bus:
         # The same name each time makes the broker end a connection that died unnoticed, and publish its last will, before it accepts
         # the new one. Two services of one name would push each other out for ever, which shows in both logs.
         name = f"sps-{station}-{service}" if announce and alone else f"sps-{station}-{service}-{jitter.getrandbits(32):08x}"
+        self._meters = BusMeters(service)
+        # The registry outlives us and must not keep us.
+        ours = weakref.ref(self)
+        self._meters.follow(lambda: (bus := ours()) is not None and bus.connected)
         self._connection = Connection(
             address,
             name,
@@ -234,6 +240,7 @@ class Bus:
             self._publish_status("online")
 
     def _send(self, channel: Channel[Any], payload: bytes, params: Mapping[str, str]) -> None:
+        self._meters.sent.inc()
         expires_at = self._clock.monotonic() + COMMAND_LIFE_S if channel.command else None
         outgoing = Outgoing(self._topics.build(channel, params), payload, channel.qos, channel.retain, expires_at)
         if channel.retain:
@@ -241,6 +248,7 @@ class Bus:
         self._connection.send(outgoing)
 
     def _connected(self) -> None:
+        self._meters.opened()
         self._connection.subscribe({self._topics.filter(channel): channel.qos for channel, _ in self._subscriptions.values()})
         self._connection.subscribe(dict.fromkeys(self._texts, 1))
         # A broker may come back without what it had acknowledged: it saves now and then, for the sake of SD cards and of
@@ -254,12 +262,14 @@ class Bus:
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic in self._texts:
+            self._meters.received.inc()
             self._received_text(topic, payload, retained)
             return
         found = self._topics.identify(topic)
         # `event/+` also brings `event/command`, which whoever asked for events did not ask for.
         if found is None or found[0].pattern not in self._subscriptions:
             return
+        self._meters.received.inc()
         channel, params = found
         _, subscriptions = self._subscriptions[channel.pattern]
         if not payload and (channel.retain or channel.command):
@@ -274,6 +284,7 @@ class Bus:
         try:
             message = decode(channel.model, payload)
         except Refused as refused:
+            self._meters.refused.inc()
             for problem in refused.problems:
                 self.report("message refused", topic=topic, field=problem.field or None, value=problem.value or None, remedy=problem.remedy)
             return
@@ -287,11 +298,13 @@ class Bus:
         try:
             text = payload.decode()
         except UnicodeDecodeError:
+            self._meters.refused.inc()
             self.report("message refused", topic=topic, field="text", value=repr(payload[:40]), remedy="send UTF-8")
             return
         self._run_all([self._texts[topic]], text, topic)
 
     def _drop_retained(self, topic: str) -> None:
+        self._meters.refused.inc()
         remedy = f"publish it without the retain flag, and remove it: mosquitto_pub -r -n -t {topic}"
         self.report("retained command dropped", topic=topic, field="retain", value="true", remedy=remedy)
 
@@ -305,11 +318,13 @@ class Bus:
         return True
 
     def _run_all(self, handlers: list[Callable[[Any], None]], argument: object, topic: str) -> None:
+        begun = self._clock.monotonic()
         for handler in handlers:
             try:
                 handler(argument)
             except Exception:
                 log.exception("%s: failed to handle a message on %s", self.service, topic)
+        self._meters.handler_seconds.observe(self._clock.monotonic() - begun)
 
     def _follow(self, received: Received[ClockMessage]) -> None:
         if isinstance(self._clock, FollowedClock):

@@ -39,6 +39,10 @@ class Deployment:
     """`SPS_SECRETS`: the folder of secrets."""
     alive: Path | None = None
     """`SPS_ALIVE`: a folder for heartbeats that costs no SD card a write; unset: the folder of state."""
+    metrics_port: int | None = None
+    """`SPS_METRICS_PORT`: where Prometheus may ask a process that has no page; unset: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    """`SPS_METRICS_HOST`: what that listens on."""
     notify_socket: str | None = None
     """`NOTIFY_SOCKET`: where systemd listens."""
 
@@ -58,6 +62,8 @@ class Deployment:
             simulator_host=said.get("SPS_SIMULATOR_HOST"),
             secrets=_folder(said, "SPS_SECRETS"),
             alive=_folder(said, "SPS_ALIVE"),
+            metrics_port=_port(said, "SPS_METRICS_PORT"),
+            metrics_host=said.get("SPS_METRICS_HOST", "127.0.0.1"),
             notify_socket=said.get("NOTIFY_SOCKET"),
         )
 

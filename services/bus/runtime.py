@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, programmes, state_format, state_lock
+from services.bus import deployment, metrics, programmes, state_format, state_lock
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock
@@ -151,7 +151,7 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var, name)
-        with state_lock.hold(context.var, [name]):
+        with state_lock.hold(context.var, [name]), metrics.served(context.deployment):
             state_format.admit(context.var, [name])
             asyncio.run(until_signalled(beating(name, run, context)))
     except ConfigError as error:

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`; once this returns it survives a power cut. One writer a file. Raises OSError."""
+def write_atomic(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Replace `path` by `data`; once this returns it survives a power cut. One writer a file. Raises OSError.
+
+    `private`: nobody but this user can read it, not even while it is written.
+    """
     # A name of its own for each file, so that what a crash leaves behind is overwritten by the next write and never piles up.
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
+    if private:
+        temporary.unlink(missing_ok=True)
+    with open(temporary, "wb", opener=_private if private else None) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -19,6 +24,10 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 def read_state(path: Path) -> bytes | None:

@@ -4,15 +4,27 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
-
-from services.core.config.station import Endpoint
 
 STOP_S = 2
 """Real seconds that requests under way get when the service is told to stop."""
 MAX_CONNECTIONS = 100
+
+
+class Address(Protocol):
+    """Where to listen."""
+
+    @property
+    def host(self) -> str:
+        """A name or an address of this machine."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        ...
 
 
 class _Guest(uvicorn.Server):
@@ -23,7 +35,7 @@ class _Guest(uvicorn.Server):
         yield
 
 
-def listen(endpoint: Endpoint) -> socket.socket:
+def listen(endpoint: Address) -> socket.socket:
     """A socket bound to `endpoint`. Raises OSError when its port is taken."""
     family, kind, protocol, _, address = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)[0]
     # Only for a socket that says TCP in so many words does asyncio set TCP_NODELAY; without it every answer takes 40 ms more.

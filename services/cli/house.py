@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import requests
 
+from services.bus import metrics
 from services.bus.broker import BrokerError, start_broker
 from services.bus.runtime import Context
 from services.cli.exits import CommandFailed
 from services.cli.simulation import SimulatorProcess
 from services.cli.supervisor import load, run_all
-from services.core.config.station import Endpoint
+from services.core.config.web import WebPage, local_url
 
 READY_WAIT_S = 30.0
 """How long the first decision may take before we say how to reach the page all the same."""
@@ -39,6 +40,7 @@ async def serve(context: Context, plan: Plan) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop, plan.simulator)
     async with AsyncExitStack() as stack:
+        stack.enter_context(metrics.served(context.deployment))
         if plan.broker:
             try:
                 await stack.enter_async_context(start_broker(station.broker, context.var))
@@ -79,10 +81,10 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> 
     stack.push_async_callback(end)
 
 
-async def _when_deciding(page: Endpoint, ready: Callable[[], None]) -> None:
+async def _when_deciding(page: WebPage, ready: Callable[[], None]) -> None:
     """Call `ready` once the page knows of a decision: from then on a command typed by hand is heard."""
     for _ in range(round(READY_WAIT_S / READY_POLL_S)):
-        if await asyncio.to_thread(_decides, f"http://{page.host}:{page.port}/api/state"):
+        if await asyncio.to_thread(_decides, f"{local_url(page.host, page.port)}/healthz"):
             break
         await asyncio.sleep(READY_POLL_S)
     ready()
@@ -90,6 +92,6 @@ async def _when_deciding(page: Endpoint, ready: Callable[[], None]) -> None:
 
 def _decides(address: str) -> bool:
     try:
-        return requests.get(address, timeout=2).json().get("controller") is not None
+        return requests.get(address, timeout=2).json().get("deciding") is True
     except (requests.RequestException, ValueError):
         return False

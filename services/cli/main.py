@@ -8,6 +8,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from services.cli import (
+    access,
     ats,
     backtest,
     backup,
@@ -19,6 +20,7 @@ from services.cli import (
     export,
     import_csv,
     influx,
+    notify,
     relay,
     report,
     restore,
@@ -40,7 +42,9 @@ app = typer.Typer(
 app.command(epilog=EPILOG)(run.run)
 app.command(epilog=EPILOG)(setup.setup)
 app.add_typer(event.app, name="event")
+app.add_typer(access.app, name="access")
 app.add_typer(ats.app, name="ats")
+app.add_typer(notify.app, name="notify")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")

@@ -105,15 +105,20 @@ def _run_house(context: "Context", config: Path, *, open_page: bool) -> None:
         services=names,
         broker=station.broker.start,
         simulator=simulation.SimulatorProcess(station, config, context.var) if simulated else None,
-        ready=lambda: _welcome(station, config, open_page=open_page),
+        ready=lambda: _welcome(context, config, open_page=open_page),
     )
     asyncio.run(house.serve(context, plan))
     typer.echo("stopped")
 
 
-def _welcome(station: "Station", config: Path, *, open_page: bool) -> None:
+def _welcome(context: "Context", config: Path, *, open_page: bool) -> None:
     """Say what to look at and what to type."""
-    page = f"http://{station.web.host}:{station.web.port}"
+    from services.gateway.access.first_password import where_it_lies
+
+    station = context.station
+    first = where_it_lies(context.var) if station.web.asks else None
+    password = f"\n            the first password lies in {first}" if first else ""
+    page = station.web.url
     port = "" if station.broker.port == DEFAULT_MQTT_PORT else f" -p {station.broker.port}"
     body = '{"start":"now","duration":"PT1H"}'
     other = "" if config == DEFAULT_CONFIG else f" --config {config}"
@@ -123,7 +128,7 @@ def _welcome(station: "Station", config: Path, *, open_page: bool) -> None:
         f"""
 Station '{station.station}' is running{pace}.
 
-  page      {page}
+  page      {page}{password}
   an event  mosquitto_pub -h {station.broker.host}{port} -t sps/{station.station}/event/command -m '{body}'
             or, without mosquitto_pub: {sps} event schedule now --duration PT1H{other}
   report    {sps} report{other}

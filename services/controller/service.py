@@ -13,7 +13,7 @@ from services.bus.messages.devices import BatteryReadingMessage, RelayCommand, R
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.messages.state import ControllerState, Override, PreferencesMessage, ServiceStatus
 from services.bus.runtime import Context
-from services.controller import choices, rival, store, upcoming
+from services.controller import choices, metrics, rival, store, upcoming
 from services.controller.book import obey
 from services.controller.decide import decide
 from services.controller.flags import noted
@@ -211,6 +211,7 @@ class Controller:
         snapshot = self._latest.snapshot(now_s, self._preferences, event, override)
         snapshot = replace(snapshot, busy=others(book, event), forecast=self._forecast.fresh(now))
         decision = decide(snapshot, self._state.memory, self._settings, now)
+        metrics.decided(decision.phase, int(decision.mode))
         book = noted(book, decision, self._settings, now)
         renewing = now_s - self._renewed_at >= RENEW_S
         if self._command(decision, clock, now_s):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from services.bus import contract
 from services.bus.client import Bus, Received
-from services.bus.messages.devices import BatteryEstimate, BatteryReadingMessage, PositionReading, RelayStateMessage
+from services.bus.messages.devices import BatteryEstimate, BatteryLink, BatteryReadingMessage, PositionReading, RelayStateMessage
 from services.bus.messages.events import EventMessage, EventPerformance
 from services.bus.messages.state import ClockMessage, ControllerState, ServiceError, ServiceStatus
 
@@ -21,6 +21,9 @@ class Heard:
         self.relays: dict[str, RelayStateMessage] = {}
         self.battery: Received[BatteryReadingMessage] | None = None
         self.estimate: Received[BatteryEstimate] | None = None
+        self.battery_link: BatteryLink | None = None
+        self.loads: dict[str, Received[PositionReading]] = {}
+        self.load_relays: dict[str, RelayStateMessage] = {}
         self.controller: ControllerState | None = None
         self.services: dict[str, ServiceStatus] = {}
         self.notices: deque[tuple[str, ServiceError]] = deque(maxlen=NOTICES)
@@ -37,6 +40,9 @@ class Heard:
         bus.subscribe(contract.RELAY_STATE, self.on_relay, cleared=self.forget_relay)
         bus.subscribe(contract.BATTERY_READING, self.on_battery)
         bus.subscribe(contract.BATTERY_ESTIMATE, self.on_estimate)
+        bus.subscribe(contract.BATTERY_LINK, self.on_battery_link)
+        bus.subscribe(contract.LOAD_READING, self.on_load)
+        bus.subscribe(contract.LOAD_STATE, self.on_load_relay)
         bus.subscribe(contract.CONTROLLER_STATE, self.on_controller, cleared=self.forget_controller)
         bus.subscribe(contract.SERVICE_STATUS, self.on_service, cleared=self.forget_service)
         bus.subscribe(contract.SERVICE_ERROR, self.on_error)
@@ -58,6 +64,18 @@ class Heard:
         """Keep the controller's estimate."""
         self.estimate = received
         self.state_version += 1
+
+    def on_battery_link(self, received: Received[BatteryLink]) -> None:
+        """Keep whether the power station answers. The state does not show it."""
+        self.battery_link = received.message
+
+    def on_load(self, received: Received[PositionReading]) -> None:
+        """Keep a deferrable load's reading. The state does not show it."""
+        self.loads[received.params["load"]] = received
+
+    def on_load_relay(self, received: Received[RelayStateMessage]) -> None:
+        """Keep the state of a deferrable load's relay. The state does not show it."""
+        self.load_relays[received.params["load"]] = received.message
 
     def on_relay(self, received: Received[RelayStateMessage]) -> None:
         """Keep a relay's state."""

@@ -59,6 +59,8 @@ class ControllerView(Shown):
     mode_confirmed: int | None
     reason: str
     reason_code: str
+    reasons: dict[str, str]
+    """The reason in the page's other languages, by their code, such as `de`."""
     goal_w: float | None
     duty: float | None
     event_id: str | None
@@ -163,9 +165,11 @@ class Unsure(Shown):
 
 
 class HealthView(Shown):
-    """How the gateway is."""
+    """How the gateway is; open to everybody, so it tells nothing of the house."""
 
     status: Literal["ok", "degraded"]
     bus: bool
+    deciding: bool
+    """Whether the controller is heard to decide."""
     detail: str
     """Why it is degraded; empty otherwise."""

@@ -44,13 +44,15 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _MEANING = {
     400: "The Host header is not one of this server's names.",
-    403: "The request comes from another site.",
+    401: "Nobody who is known: log in, or send an API token. Only where access control is on.",
+    403: "The request comes from another site, lacks its token against forgery, or its API token lacks the scope.",
     404: "There is no such thing.",
     409: "Not in a state for this.",
     413: "The body is too large.",
     415: "A write must have Content-Type application/json.",
     422: "Refused: the field, its value, and what would be right.",
     502: "The recorder answered with something that cannot be used.",
+    429: "Too often; Retry-After says when again.",
     503: "The station, or the recorder, cannot be reached.",
 }
 

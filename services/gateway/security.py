@@ -1,6 +1,9 @@
-"""Who may talk to the page: only this machine, only under its own name, and writes only from its own page or a script."""
+"""What is true of every request: asked under a name of ours, writes only from our own page or a script, in a form and size that we take."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,33 +11,67 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.problems import Problem, answer
 
 MAX_BODY_BYTES = 65_536
+FORM = "application/x-www-form-urlencoded"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # With `no-referrer` a browser would send our own forms with `Origin: null`.
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
-def allowed_hosts(host: str, port: int) -> frozenset[str]:
-    """The Host headers under which this server may be asked for, in lower case."""
-    names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host and not host.startswith("[") else host}
-    return frozenset({f"{name}:{port}" for name in names} | (names if port == 80 else set()))
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Under which Host headers this server may be asked for, in lower case."""
+
+    hosts: frozenset[str]
+    any_address: bool = False
+    """Whether any bare IP address will do. A foreign web page gets in by a name that it makes resolve to us, never by an address."""
+    tls: bool = False
+    """Whether browsers come through TLS that ends before us."""
+
+    def know(self, host: str) -> bool:
+        """Whether `host`, a Host header, is one of ours."""
+        return host.lower() in self.hosts or (self.any_address and _is_address(host))
+
+    def origin(self, host: str) -> str:
+        """The Origin of pages that came from us under `host`."""
+        return f"{'https' if self.tls else 'http'}://{host.lower()}"
+
+
+def allowed_hosts(host: str, port: int, names: Iterable[str] = ()) -> frozenset[str]:
+    """The Host headers of a server bound to `host`, which is also called `names`; those without a port stand for 80 and 443, too."""
+    own = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host and not host.startswith("[") else host}
+    also = {name if ":" in name else f"{name}:{port}" for name in names} | {name for name in names if ":" not in name}
+    return frozenset({f"{name}:{port}" for name in own} | (own if port == 80 else set()) | also)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname
+        ip_address(name or "")
+    except ValueError:
+        return False
+    return "@" not in host
 
 
 class Guard:
     """ASGI middleware that stands before everything else."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, names: Names) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
+        self._names = names
+        self._headers = (*HEADERS, HSTS) if names.tls else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer why not; set the security headers either way."""
@@ -45,7 +82,7 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", []), *HEADERS]
+                headers = [*message.get("headers", []), *self._headers]
                 if private and not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
@@ -55,11 +92,11 @@ class Guard:
             await refusal(scope, receive, guarded)
         elif scope["method"] in READS:
             await self._app(scope, receive, guarded)
-        elif (body := await _body(receive)) is None:
+        elif (body := await read_body(receive)) is None:
             limit = Problem(message="the body is too large", remedy=f"send at most {MAX_BODY_BYTES} bytes")
             await answer(413, limit)(scope, receive, guarded)
         else:
-            await self._app(scope, _replayed(body, receive), guarded)
+            await self._app(scope, replayed(body, receive), guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers: dict[bytes, list[str]] = {}
@@ -67,15 +104,22 @@ class Guard:
             headers.setdefault(name, []).append(value.decode("latin-1"))
         # A foreign name that resolves to this machine is how a web page elsewhere would get in (DNS rebinding).
         hosts = headers.get(b"host", [])
-        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return answer(400, _problem("Host", hosts, f"ask for one of {', '.join(sorted(self._hosts))}"))
+        if len(hosts) != 1 or not self._names.know(hosts[0]):
+            known = f"ask for one of {', '.join(sorted(self._names.hosts))}"
+            if self._names.any_address:
+                known += ", or for an IP address; other names are added under 'web.names' in the station file"
+            return answer(400, _problem("Host", hosts, known))
         # A script sends no Origin; a browser does with every write, and with whatever another site asks for.
         origins = headers.get(b"origin", [])
-        if origins and (len(origins) > 1 or origins[0].lower() != f"http://{hosts[0].lower()}"):
+        if origins and (len(origins) > 1 or origins[0].lower() != self._names.origin(hosts[0])):
             return answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
         if scope["method"] not in READS:
             types = headers.get(b"content-type", [])
-            if len(types) != 1 or types[0].split(";")[0].strip().lower() != "application/json":
+            kind = types[0].split(";")[0].strip().lower() if len(types) == 1 else ""
+            if kind == FORM and not scope["path"].startswith("/api/"):
+                # Any site can make a browser send a form, so this one must name its page.
+                return None if origins else answer(403, _problem("Origin", origins, "use the page that this server itself delivers"))
+            if kind != "application/json":
                 return answer(415, _problem("Content-Type", types, "send application/json"))
         return None
 
@@ -90,7 +134,7 @@ def _problem(field: str, values: list[str], remedy: str) -> Problem:
     )
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """The whole body, or None once it exceeds the limit."""
     body = bytearray()
     while True:
@@ -102,7 +146,8 @@ async def _body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives `body` first."""
     delivered = False
 
     async def replay() -> Message:

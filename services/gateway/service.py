@@ -12,10 +12,12 @@ from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
 from services.gateway import preferences, sharing_loop
+from services.gateway.access.control import Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
+from services.gateway.notify.notifier import Notifier
 from services.gateway.routes.state import stream_of
-from services.gateway.security import allowed_hosts
+from services.gateway.security import Names, allowed_hosts
 
 
 async def run(context: Context) -> None:
@@ -28,8 +30,10 @@ async def run(context: Context) -> None:
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
-                tasks.create_task(_serve(desk, listener), name="gateway: web")
                 tasks.create_task(sharing_loop.run(desk), name="gateway: sharing")
+                notifier = Notifier(desk, path.with_name("notified.json"))
+                tasks.create_task(notifier.run(), name="gateway: notifications")
+                tasks.create_task(_serve(desk, listener, _access(context, desk), notifier, _published(context)), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -51,7 +55,20 @@ async def _tell_preferences(desk: Desk, complaints: list[str]) -> None:
     desk.bus.publish(PREFERENCES, PreferencesMessage.of(desk.preferences.preferences(), desk.clock.now()))
 
 
-async def _serve(desk: Desk, listener: socket.socket) -> None:
+def _access(context: Context, desk: Desk) -> Control:
+    settings = Settings.of(context.station.web, context.var, in_container=context.deployment.web_host is not None)
+    return Control(settings, context.clock.monotonic, lambda problem: desk.bus.report(problem, field="access"))
+
+
+def _published(context: Context) -> tuple[str, ...]:
+    """Under which other name a container's page is reached."""
+    return (context.deployment.web_published.lower(),) if context.deployment.web_published else ()
+
+
+async def _serve(desk: Desk, listener: socket.socket, control: Control, notifier: Notifier, published: tuple[str, ...]) -> None:
+    await control.prepare()
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]
-    await web.serve(create_app(desk, stream, allowed_hosts(host, port)), listener, closing=stream.close)
+    page = desk.station.web
+    names = Names(allowed_hosts(host, port, (*page.names, *published)), any_address=control.on, tls=page.behind_tls)
+    await web.serve(create_app(desk, stream, names, control, notifier), listener, closing=stream.close)

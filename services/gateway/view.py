@@ -1,7 +1,9 @@
 """From what was heard to what is shown: pure, and past its limit a reading is unknown, never the old value."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from services.bus.client import Received
 from services.bus.contract import M
@@ -12,6 +14,8 @@ from services.core.positions import Position
 from services.core.preferences import Preferences
 from services.core.readings import Observed
 from services.gateway.heard import Heard
+from services.gateway.languages.language import ENGLISH, LANGUAGES, translations
+from services.gateway.languages.reasons import in_words
 from services.gateway.models import BatteryView, ControllerView, EventView, Notice, PositionView, ServiceView, StateView, TimeView
 
 
@@ -149,11 +153,17 @@ def _controller(heard: Heard, moment: Moment) -> ControllerView | None:
         mode_confirmed=state.mode_confirmed,
         reason=state.reason,
         reason_code=state.reason_code,
+        reasons={code: in_words(state.reason_code, state.reason, gettext) for code, gettext in _others()},
         goal_w=state.goal_w,
         duty=state.duty,
         event_id=state.event_id,
         next_change=state.next_change,
     )
+
+
+@cache
+def _others() -> tuple[tuple[str, Callable[[str], str]], ...]:
+    return tuple((code, translations(code).gettext) for code in LANGUAGES if code != ENGLISH)
 
 
 def _notice(service: str, error: ServiceError) -> Notice:

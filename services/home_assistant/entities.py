@@ -40,7 +40,7 @@ def discovery(station: Station, version: str) -> dict[str, Payload]:
         "manufacturer": "Smart Power Station",
         "model": "Home battery for demand response",
         "sw_version": version,
-        "configuration_url": f"http://{station.web.host}:{station.web.port}",
+        "configuration_url": station.web.url,
     }
     origin = {"name": "Smart Power Station", "sw_version": version}
     entities = [*_powers(station, root), *_battery(station, root), *_controller(root), *_relays(station, root), *_health(station, root)]

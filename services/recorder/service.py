@@ -16,7 +16,7 @@ from services.bus.messages.state import Committed
 from services.bus.recorder_token import make_token
 from services.bus.runtime import Context
 from services.bus.topics import Topics
-from services.recorder import reckoning
+from services.recorder import metrics, reckoning
 from services.recorder.accounts import Accounts
 from services.recorder.api import create_app
 from services.recorder.backup_api import add_backup
@@ -86,6 +86,7 @@ class _Recorder:
         self._intake = self._writer.intake
         self._intake.suspected = lambda suspicion: self._tell(suspicion, "", "reading suspected")
         self._token = self._make_token(context)
+        metrics.follow_lag(lambda: self._clock.now() if self._clock.known else None, lambda: self._writer.until)
         self._accounts = Accounts(
             self._station,
             self._clock,
@@ -230,6 +231,7 @@ class _Recorder:
         self._bus.clear(contract.EVENT_PERFORMANCE, event_id=event_id)
 
     def _committed(self, until: datetime) -> None:
+        metrics.COMMITS.inc()
         self._bus.publish(contract.COMMITTED, Committed(ts=self._clock.now(), until=until))
         if self._feed is not None:
             self._feed.committed()

@@ -30,6 +30,8 @@ BENCHMARKS = {
     "relay_confirm_shelly_gen2": "relays",
     "wall_switch": "relays",
     "wall_switch_polled": "relays",
+    "page_fanout_cpu": "page",
+    "page_first_value": "page",
     "footprint_memory": "footprint",
     "footprint_cpu": "footprint",
     "simulation_speed": "simulation_speed",

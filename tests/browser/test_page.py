@@ -11,6 +11,7 @@ from tests.support.gateway import House
 
 Visit = Callable[..., Page]
 UNKNOWN = "\N{EN DASH}"
+PATHS = ("/", "/events", "/history", "/preferences", "/devices", "/log")
 OVERLAPS = Path(__file__).with_name("overlaps.js").read_text(encoding="utf-8")
 
 
@@ -56,14 +57,13 @@ def test_what_was_never_heard_is_a_dash_and_not_zero(house: House, visit: Visit)
 
 def test_one_click_starts_an_event_of_an_hour(house: House, visit: Visit) -> None:
     page = visit()
-    expect(page.locator("#no-events")).to_be_visible()
-    page.get_by_role("button", name="Start an event now").click()
+    expect(page.locator("#idle")).to_have_text("No event is planned.")
+    page.get_by_role("button", name="Start").click()
     expect(page.locator("#feedback")).to_contain_text("has begun")
     command = house.controller.commands[-1]
     assert (command.start, str(command.duration)) == ("now", "1:00:00")
     expect(page.locator("#event-title")).to_have_text("Event in progress")
     expect(page.locator("#countdown")).to_have_text("59 min")
-    expect(page.locator("#event-rows tr")).to_have_count(1)
     expect(page.locator("#start")).to_be_hidden()
 
 
@@ -78,22 +78,25 @@ def test_another_duration_and_the_keyboard_alone(house: House, visit: Visit) -> 
 
 
 def test_an_event_from_elsewhere_appears_and_can_be_left_rejoined_and_cancelled(house: House, visit: Visit) -> None:
-    page = visit()
+    page = visit("/events")
     expect(page.locator("#no-events")).to_be_visible()
     house.client.publish(
         "sps/demo/event/command",
         json.dumps({"start": "now", "duration": "PT2H", "id": "by-hand", "goal": {"kind": "pledge", "reduction_w": 150}}),
     )
-    row = page.locator("tr[data-event=by-hand]")
-    expect(row).to_contain_text("Ongoing")
+    row = page.locator("[data-event=by-hand]")
+    expect(row).to_contain_text("Running")
     expect(row).to_contain_text("150 W less than usual")
     row.get_by_role("button", name="Opt out").click()
-    expect(row).to_contain_text("Opted out")
-    row.get_by_role("button", name="Opt in again").click()
-    expect(row).to_contain_text("Ongoing")
+    expect(row).to_contain_text("Not taking part")
+    expect(page.locator("#feedback")).to_have_text("Not this time: you are out of this event.")
+    row.get_by_role("button", name="Take part").click()
+    expect(row).to_contain_text("Running")
+    page.once("dialog", lambda dialog: dialog.dismiss())
     row.get_by_role("button", name="Cancel").click()
     assert house.controller.commands[-1].action == "opt_in"
-    row.get_by_role("button", name="Really cancel?").click()
+    page.once("dialog", lambda dialog: dialog.accept())
+    row.get_by_role("button", name="Cancel").click()
     expect(row).to_contain_text("Cancelled")
     expect(page.locator("#feedback")).to_have_text("The event is cancelled.")
 
@@ -101,34 +104,10 @@ def test_an_event_from_elsewhere_appears_and_can_be_left_rejoined_and_cancelled(
 def test_a_refusal_is_told(house: House, visit: Visit) -> None:
     page = visit()
     house.client.publish("sps/demo/event/command", json.dumps({"start": "now", "duration": "PT2H", "id": "first", "priority": 0}))
-    expect(page.locator("tr[data-event=first]")).to_be_visible()
+    expect(page.locator("[data-event=first]")).to_be_visible()
     # The form is away while an event runs; a second page may still hold it.
     page.evaluate("document.getElementById('start').requestSubmit()")
     expect(page.locator("#feedback")).to_contain_text("overlaps event first")
-
-
-def test_results_and_the_report(house: House, visit: Visit) -> None:
-    house.event("yesterday", status="completed", start_s=-86400)
-    interval = {
-        "start": "2026-11-22T16:00:00Z",
-        "end": "2026-11-22T17:00:00Z",
-        "baseline_wh": 182.4,
-        "import_wh": 12.1,
-        "avoided_wh": 168.3,
-        "pv_wh": None,
-        "reduction_wh": 170.3,
-        "covered": 0.98,
-    }
-    result = {"event_id": "yesterday", "final": True, "intervals": [interval], "avoided_wh": 168.3, "reduction_wh": 170.3, "covered": 0.98}
-    house.publish("event/yesterday/performance", result, retain=True)
-    page = visit()
-    row = page.locator("tr[data-event=yesterday]")
-    expect(row).to_contain_text("170 Wh less than the baseline")
-    row.get_by_role("button", name="Report").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.locator("#report-rows tr td")).to_have_text(["Sun 22 Nov 17:00", "182", "12", "170", "168", UNKNOWN, "98 %"])
-    dialog.get_by_role("button", name="Close").click()
-    expect(dialog).to_be_hidden()
 
 
 def test_markup_in_names_and_reasons_is_shown_as_text(house: House, visit: Visit) -> None:
@@ -136,12 +115,15 @@ def test_markup_in_names_and_reasons_is_shown_as_text(house: House, visit: Visit
     house.decision(reason=nasty)
     house.relay("p1", on=None, fault=nasty)
     house.event("marked", status="refused", status_reason=nasty)
-    page = visit()
-    expect(page.locator("#reason")).to_have_text(nasty)
-    expect(page.locator("#faults")).to_contain_text(nasty)
-    expect(page.locator("tr[data-event=marked]")).to_contain_text(nasty)
-    assert page.locator("main b, main img").count() == 0
-    assert page.title() == "Smart Power Station"
+    house.event("next", status="upcoming", status_reason=nasty)
+    house.publish("service/recorder/error", {"message": nasty, "remedy": nasty})
+    shown = {"/": "#reason", "/events": "[data-event=marked]", "/devices": "[data-device=p1] .fault", "/preferences": "#by-hand-form"}
+    for path, where in shown.items():
+        page = visit(path)
+        expect(page.locator(where)).to_contain_text(nasty)
+        assert page.locator("main b, main img, main script").count() == 0, path
+        assert "owned" not in page.title()
+    expect(visit("/").locator("#faults")).to_contain_text(nasty)
 
 
 def test_the_day_is_drawn(house: House, visit: Visit) -> None:
@@ -203,11 +185,14 @@ def test_nothing_needs_scrolling_sideways(house: House, visit: Visit, width: int
     house.relay("p1", on=True, fault="a-fault-of-one-very-long-word-" * 6)
     house.decision(mode=3, phase="ongoing", reason="a reason of many words " * 6)
     house.event("x" * 64, status="ongoing", start_s=-60, lasts_s=86400, status_reason="y" * 100)
-    page = visit(width=width, height=740)
-    expect(page.locator("#event-rows tr")).to_have_count(1)
-    expect(chip(page, "p1").locator(".value")).to_have_text("1.87 kW")
-    expect(page.locator("#chart canvas")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for path in PATHS:
+        page = visit(path, width=width, height=740)
+        expect(page.locator("#link")).to_have_text("live")
+        if path == "/":
+            expect(page.locator("[data-event]")).to_have_count(1)
+            expect(chip(page, "p1").locator(".value")).to_have_text("1.87 kW")
+            expect(page.locator("#chart canvas")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -17,6 +17,7 @@ import requests
 from services.bus.client import Bus, Received
 from services.bus.clock import SystemClock
 from services.bus.contract import EVENT, EVENT_COMMAND
+from services.bus.deployment import Deployment
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.runtime import Context, load_station
 from services.core import event_book
@@ -82,6 +83,10 @@ class StandInRecorder(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _RecorderPage)
         self.broken = False
+        self.states: dict[str, list[dict[str, Any]]] = {}
+        """What `/api/states` answers, by topic."""
+        self.reports: dict[str, dict[str, Any]] = {}
+        """What reports answer, by path."""
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -101,6 +106,12 @@ class _RecorderPage(BaseHTTPRequestHandler):
             self._answer(200, b"<html>not what was asked for</html>")
         elif parts.path == "/api/series":
             self._answer(200, json.dumps(series(query)).encode())
+        elif parts.path == "/api/energy":
+            self._answer(200, json.dumps(energy(query)).encode())
+        elif parts.path == "/api/states":
+            self._answer(200, json.dumps(self.server.states.get(query["topic"], [])).encode())
+        elif (told := self.server.reports.get(parts.path)) is not None:
+            self._answer(200, json.dumps(told).encode())
         elif parts.path == "/api/events/known/report":
             self._answer(200, json.dumps({"event": {"id": "known"}, "decisions": [], "final": True}).encode())
         else:
@@ -144,10 +155,23 @@ def series(query: dict[str, str]) -> dict[str, Any]:
     return {"start": query["start"], "end": query["end"], "step_s": step_s, "times": times, "series": rows}
 
 
+def energy(query: dict[str, str]) -> list[dict[str, Any]]:
+    """The same for each day that the time touches."""
+    start, end = datetime.fromisoformat(query["start"]), datetime.fromisoformat(query["end"])
+    flows = {"load": 3600.0, "import": 3300.0, "p1": 3000.0, "p2": 300.0, "p3": 600.0, "p4": 250.0, "avoided": 300.0}
+    rows = []
+    while start < end:
+        first = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        covered = {"metered": 1.0, **dict.fromkeys(flows, 1.0)}
+        rows.append({"start": first.isoformat(), "covered": covered, **{f"{name}_wh": value for name, value in flows.items()}})
+        start = first + timedelta(days=1)
+    return rows
+
+
 class House:
     """A running gateway; `client` speaks to its bus, `get` and `post` to its page."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, web: dict[str, Any] | None = None, deployment: Deployment | None = None, **changes: Any) -> None:
         (folder / "broker").mkdir()
         self.broker = TestBroker("mosquitto", folder / "broker")
         self.recorder = StandInRecorder()
@@ -155,7 +179,7 @@ class House:
         self.station = station_with(
             **{
                 "broker": shipped.broker.model_copy(update={"port": self.broker.port}),
-                "web": shipped.web.model_copy(update={"port": free_port()}),
+                "web": shipped.web.model_copy(update={"port": free_port(), **(web or {})}),
                 "recorder": shipped.recorder.model_copy(
                     update={"api": shipped.recorder.api.model_copy(update={"port": self.recorder.server_port})}
                 ),
@@ -164,6 +188,7 @@ class House:
         )
         self.url = f"http://127.0.0.1:{self.station.web.port}"
         self.var = folder / "var"
+        self.deployment = deployment or Deployment()
         self.controller: StandInController
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway house", daemon=True)
@@ -216,7 +241,7 @@ class House:
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(15)
 
     def _context(self) -> Context:
-        return Context(station=self.station, clock=SystemClock(), var=self.var)
+        return Context(station=self.station, clock=SystemClock(), var=self.var, deployment=self.deployment)
 
     async def _control(self) -> None:
         async with self._context().bus("controller") as bus:

@@ -38,6 +38,11 @@ def need_chromium() -> None:
     _need(shutil.which("chromium") is not None, "Chromium", "chromium")
 
 
+def need_curl() -> None:
+    """The command that people type at an API."""
+    _need(shutil.which("curl") is not None, "curl", "curl")
+
+
 def _need(found: bool, what: str, package: str) -> None:
     if found:
         return

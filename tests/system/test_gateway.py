@@ -219,7 +219,8 @@ def test_stopping_ends_open_streams_and_the_broker_gone_is_unknown(tmp_path: Pat
         next(found)
         house.broker.stop()
         assert any(name == "state" and not data["connected"] and data["positions"]["p1"]["power_w"] is None for name, data in found)
-        assert house.get("/healthz").json() == {"status": "degraded", "bus": False, "detail": "there is no connection to the broker"}
+        expected = {"status": "degraded", "bus": False, "deciding": False, "detail": "there is no connection to the broker"}
+        assert house.get("/healthz").json() == expected
         refused = house.post("/api/events", {"start": "now"})
         assert refused.status_code == 503
         assert "broker" in refused.json()["message"]
@@ -247,4 +248,4 @@ def test_the_api_keeps_to_its_openapi(house: House) -> None:
     for operation in schema.get_all_operations():
         assert isinstance(operation, Ok)
         bounded(given(case=operation.ok().as_strategy())(keeps))()
-    assert len(set(tried)) == 13
+    assert len(set(tried)) == 16

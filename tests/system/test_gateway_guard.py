@@ -74,14 +74,14 @@ def test_a_large_body_is_refused_with_and_without_a_length(house: House) -> None
 
 
 def test_security_headers_are_on_every_answer(house: House) -> None:
-    for path in ("/", "/api/state", "/static/js/main.js", "/nothing", "/openapi.json"):
+    for path in ("/", "/api/state", "/static/js/shell.js", "/nothing", "/openapi.json"):
         headers = house.get(path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Cache-Control"] == ("no-cache" if path in ("/", "/static/js/main.js") else "no-store")
+        assert headers["Cache-Control"] == ("no-cache" if path == "/static/js/shell.js" else "no-store")
 
 
 def test_static_files_do_not_lead_out(house: House) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from services.bus.broker import embedded, mosquitto
 from services.bus.broker.errors import BrokerError, PortInUse
-from services.core.config.station import Broker, is_loopback
+from services.core.config.station import Broker
+from services.core.config.web import is_loopback
 
 _SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 """Where packages put `mosquitto`; these folders are not on everybody's PATH."""

@@ -1,7 +1,6 @@
 """The whole configuration of one station: `config/station.yaml`."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,7 +13,9 @@ from services.core.config.enrolment import Enrolment, Programmed
 from services.core.config.forecast import PvForecastSection
 from services.core.config.hardware import Limits, Positions, PowerStation, StationSensor, TransferSwitch, hardware_of
 from services.core.config.loads import Appliance, DeferrableLoad, LoadName
+from services.core.config.notifications import Notifications
 from services.core.config.policy import Control, DailyCycle, Duration, PreferencesSection
+from services.core.config.web import WebPage, is_loopback
 from services.core.modes import Hardware, Switchboard, refusal, switchboard
 
 
@@ -49,20 +50,12 @@ class Broker(Section):
 
 def _loopback(host: str) -> str:
     if not is_loopback(host):
-        raise ValueError("it has no password yet, so it listens on this machine only: 127.0.0.1, ::1 or localhost")
+        raise ValueError("it has no access control, so it listens on this machine only: 127.0.0.1, ::1 or localhost")
     return host
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` is an address that only this machine can reach."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Endpoint(Section):
-    """An address to listen on: loopback, as long as there is no access control."""
+    """An address to listen on without access control: loopback only."""
 
     host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
     port: Port
@@ -142,7 +135,7 @@ class Station(Section):
     """For daily schedules and for people; everything else is UTC."""
     clock: Literal["system", "simulated"] = "system"
     broker: Broker = Broker()
-    web: Endpoint = Endpoint(port=8080)
+    web: WebPage = WebPage()
     recorder: Recorder = Recorder()
     positions: Positions
     transfer_switch: TransferSwitch = TransferSwitch()
@@ -163,6 +156,7 @@ class Station(Section):
     """Under whose rules events are settled: a name, or name and pledge."""
     simulation: Simulation = Simulation()
     home_assistant: HomeAssistant = HomeAssistant()
+    notifications: Notifications = Notifications()
     aggregator: Aggregator | None = None
     """Unset: no events from outside, and nothing leaves the house."""
 

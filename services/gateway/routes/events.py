@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from services.bus.messages.events import EventCommand
 from services.gateway import view
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.models import EventView, Unsure
 from services.gateway.problems import ApiError, Problem, documented
@@ -36,11 +37,11 @@ def router(desk: Desk) -> APIRouter:
             return JSONResponse(unsure.model_dump(), 202)
         return Response(shown.model_dump_json(), done, media_type="application/json")
 
-    @routes.get("", summary="The open events by their start, then the finished ones, the latest first")
+    @routes.get("", dependencies=[require("read")], summary="The open events by their start, then the finished ones, the latest first")
     async def events() -> list[EventView]:
         return view.event_views(desk.heard)
 
-    @routes.get("/{event_id}", summary="One event", responses=documented(404))
+    @routes.get("/{event_id}", dependencies=[require("read")], summary="One event", responses=documented(404))
     async def one(event_id: EventId) -> EventView:
         if (event := view.event_view(desk.heard, event_id)) is None:
             raise ApiError(404, Problem(message="there is no such event", field="event_id", value=event_id))
@@ -48,6 +49,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post(
         "",
+        dependencies=[require("events")],
         status_code=201,
         summary="Send an event command, and wait until the controller has answered it",
         response_model=EventView,
@@ -58,6 +60,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post(
         "/{event_id}/{action}",
+        dependencies=[require("events")],
         summary="Cancel an event, opt out of it or in again, or accept or decline one that asks",
         response_model=EventView,
         responses={**_UNSURE, **documented(404, 409, 503)},

@@ -1,12 +1,13 @@
 """The past, as the recorder tells it."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from math import ceil
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.models import HistoryView
 from services.gateway.problems import ApiError, Problem, documented
@@ -16,28 +17,43 @@ SERIES = ("load_w", "import_w", "p1_w", "p2_w", "p3_w", "p4_w", "soc_pct")
 POINTS = 288
 """Without a step the span is cut into so many: five minutes each for a day."""
 MAX_POINTS = 5000
+MAX_SPAN = timedelta(days=400)
+
+When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offset; both left out, the last `hours`.")]
 
 
 def router(desk: Desk) -> APIRouter:
     """The routes of the past."""
-    routes = APIRouter(tags=["history"])
+    routes = APIRouter(tags=["history"], dependencies=[require("read")])
 
-    @routes.get("/api/history", summary="Mean power and state of charge over the last hours", responses=documented(502, 503))
+    @routes.get(
+        "/api/history",
+        summary="Mean power and state of charge over the last hours, or from `start` to `end`",
+        responses=documented(502, 503),
+    )
     async def history(
         hours: Annotated[float, Query(gt=0, le=24 * 31)] = 24.0,
+        start: When = None,
+        end: When = None,
         step_s: Annotated[int | None, Query(ge=1, le=86_400, description="Without it, a 288th of the span.")] = None,
     ) -> HistoryView:
         if not desk.clock.known:
             raise ApiError(503, Problem(message="station time is not known yet", remedy="try again in a few seconds"))
-        step = step_s or max(1, ceil(hours * 3600 / POINTS))
-        if hours * 3600 / step > MAX_POINTS:
+        until = (end or desk.clock.now()).astimezone(UTC)
+        since = start.astimezone(UTC) if start else until - timedelta(hours=hours)
+        length_s = (until - since).total_seconds()
+        if not 0 < length_s <= MAX_SPAN.total_seconds() or not 2000 <= since.year < 2200:
+            shown = since.isoformat()
+            raise ApiError(
+                422, Problem(message="start lies before end, by at most 400 days", field="start", value=shown, remedy="mend one of them")
+            )
+        step = step_s or max(1, ceil(length_s / POINTS))
+        if length_s / step > MAX_POINTS:
             raise ApiError(
                 422, Problem(message=f"that is more than {MAX_POINTS} points", field="step_s", value=str(step), remedy="take longer steps")
             )
-        end = desk.clock.now()
-        start = end - timedelta(hours=hours)
         found = await desk.recorder.get(
-            "/api/series", {"names": ",".join(SERIES), "start": start.isoformat(), "end": end.isoformat(), "step_s": str(step)}
+            "/api/series", {"names": ",".join(SERIES), "start": since.isoformat(), "end": until.isoformat(), "step_s": str(step)}
         )
         try:
             return HistoryView.model_validate(found)

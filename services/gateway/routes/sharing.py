@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import StreamingResponse
 
+from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.problems import ApiError, Problem, documented
 from services.gateway.sharing_models import ExampleRequest, ExampleView, Forgotten, SentPage, SentView, SharingView
 
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _EXAMPLE = {"level": "hourly", "fields": {"hourly.soc_pct": False}}
 
 
@@ -19,19 +21,27 @@ def router(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/api/sharing", tags=["sharing"])
     sharing = desk.sharing
 
-    @routes.get("", summary="What is shared field by field, and how the link to the aggregator stands")
+    @routes.get("", dependencies=[require("read")], summary="What is shared field by field, and how the link to the aggregator stands")
     async def view() -> SharingView:
         return sharing.view(desk.preferences)
 
     @routes.post(
-        "/example", summary="Exactly what would be sent now under a choice of level and fields; nothing is sent", responses=documented(503)
+        "/example",
+        dependencies=[require("read")],
+        summary="Exactly what would be sent now under a choice of level and fields; nothing is sent",
+        responses=documented(503),
     )
     async def example(body: Annotated[ExampleRequest, Body(examples=[_EXAMPLE])]) -> ExampleView:
         if not desk.clock.known:
             raise ApiError(503, Problem(message="station time is not known yet", remedy="try again in a few seconds"))
         return await sharing.example(body.level, body.fields)
 
-    @routes.get("/sent", summary="What left this house, when, and to whom, the latest first", responses=documented(503))
+    @routes.get(
+        "/sent",
+        dependencies=[require("read")],
+        summary="What left this house, when, and to whom, the latest first",
+        responses=documented(503),
+    )
     async def sent(
         before: Annotated[str | None, Query(pattern=r"^\d{1,15}$", description="The `next` of the last answer.")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -49,7 +59,13 @@ def router(desk: Desk) -> APIRouter:
         )  # fmt: skip
         return SentPage(sent=views, next=str(found[-1].number) if len(found) == limit else None)
 
-    @routes.get("/sent.csv", summary="All of that as CSV, the oldest first", response_class=StreamingResponse)
+    @routes.get(
+        "/sent.csv",
+        dependencies=[require("read")],
+        summary="All of that as CSV, the oldest first",
+        response_class=StreamingResponse,
+        responses=_CSV,
+    )
     async def sent_csv() -> StreamingResponse:
         async def lines() -> AsyncIterator[str]:
             found = sharing.sent.lines()
@@ -59,7 +75,12 @@ def router(desk: Desk) -> APIRouter:
         headers = {"content-disposition": 'attachment; filename="what-left-this-house.csv"'}
         return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
-    @routes.post("/forget", summary="Ask the aggregator to delete all that it has of this station", responses=documented(409, 502))
+    @routes.post(
+        "/forget",
+        dependencies=[require("preferences")],
+        summary="Ask the aggregator to delete all that it has of this station",
+        responses=documented(409, 502),
+    )
     async def forget() -> Forgotten:
         result = None if sharing.link is None else await sharing.link.forget()
         if result is None:

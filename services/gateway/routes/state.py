@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Depends
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
 from services.core.config.policy import PreferencesSection
 from services.gateway import view
+from services.gateway.access.rules import open_to_all, require
 from services.gateway.desk import Desk
 from services.gateway.models import EventView, HealthView, StateView
 from services.gateway.problems import ApiError, Problem, documented
@@ -36,16 +37,17 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
     """The routes of the present."""
     routes = APIRouter(tags=["state"])
 
-    @routes.get("/api/state", summary="Everything the page shows of the present")
+    @routes.get("/api/state", dependencies=[require("read")], summary="Everything the page shows of the present")
     async def state() -> StateView:
         return desk.state()
 
-    @routes.get("/api/preferences", summary="What the person chose")
+    @routes.get("/api/preferences", dependencies=[require("read")], summary="What the person chose")
     async def preferences() -> PreferencesSection:
         return desk.preferences
 
     @routes.patch(
         "/api/preferences",
+        dependencies=[require("preferences")],
         summary="Change some of what the person chose; what is left out stays as it is",
         responses=documented(503),
     )
@@ -56,6 +58,7 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
 
     @routes.get(
         "/api/stream",
+        dependencies=[require("read")],
         summary="Server-sent events: `state` and `events`, in full on connection and then on change; `beat` every 5 s",
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **documented(503)},
@@ -67,11 +70,11 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
             raise ApiError(503, Problem(message="too many pages are open", remedy="close one")) from None
         return StreamingResponse(frames, media_type="text/event-stream")
 
-    @routes.get("/healthz", summary="Whether the gateway runs, and hears the bus")
+    @routes.get("/healthz", dependencies=[Depends(open_to_all)], summary="Whether the gateway runs, hears the bus, and knows of a decision")
     async def healthz() -> HealthView:
         if desk.bus.connected:
-            return HealthView(status="ok", bus=True, detail="")
+            return HealthView(status="ok", bus=True, deciding=desk.state().controller is not None, detail="")
         why = "the broker turns us away: the gateway's log says why" if desk.bus.turned_away else "there is no connection to the broker"
-        return HealthView(status="degraded", bus=False, detail=why)
+        return HealthView(status="degraded", bus=False, deciding=False, detail=why)
 
     return routes

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.config.load import ConfigError, parse_station
-from services.core.config.station import is_loopback
+from services.core.config.web import is_loopback
 from services.core.modes import Mode, allowed_modes
 
 SHIPPED = (Path(__file__).parents[3] / "config" / "station.yaml").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_the_shipped_file_is_the_simulated_station():
         ("timezone: Europe/Paris", "timezone: Paris", "timezone", "IANA"),
         ("duration: PT4H", "duration: soon", "preferences.duration", "ISO 8601"),
         ("discharge_to_pct: 60", "discharge_to_pct: 95", "normal", "must lie below charge_to_pct"),
-        ("  host: 127.0.0.1\n  port: 8080", "  host: 0.0.0.0\n  port: 8080", "web.host", "no password yet"),
+        ("  host: 127.0.0.1\n  port: 8080", "  host: http://a\n  port: 8080", "web.host", "an address of this machine"),
         ("station: demo", "station: a/b", "station", "match pattern"),
     ],
 )

@@ -4,10 +4,11 @@ import { percent, UNKNOWN, watts } from "./format.js";
 import { setAttribute, setText, svg } from "./dom.js";
 import { icon } from "./icons.js";
 import { TALL, WIDE } from "./layout.js";
+import { t } from "./texts.js";
 
 const FLOWING_W = 2; // below this a sensor's noise is not a flow
-const NAMES = { pv: "PV", grid: "Grid", load: "Load", ats: "Transfer" };
-const CHIP_TITLES = { p1: "P1, grid to load", p2: "P2, grid to battery", p3: "P3, battery to load", p4: "P4, PV to battery" };
+const NAMES = { pv: t("PV"), grid: t("Grid"), load: t("Load"), ats: t("Transfer") };
+const CHIP_TITLES = { p1: t("P1, grid to load"), p2: t("P2, grid to battery"), p3: t("P3, battery to load"), p4: t("P4, PV to battery") };
 const TONES = { p1: "grid", p2: "grid", p3: "battery", p4: "pv", trunk: "grid" };
 
 export class Flow {
@@ -68,8 +69,9 @@ function battery(p2, p3, p4) {
 }
 
 function describe(state, source) {
-  const feeds = source ? `the ${source} feeds the load` : "what feeds the load is unknown";
-  return `Energy flow: ${feeds} with ${watts(state.load_w)}; grid import ${watts(state.import_w)}; state of charge ${percent(state.battery.soc_pct)}`;
+  const feeds = { grid: t("the grid feeds the load"), battery: t("the battery feeds the load") }[source] ?? t("what feeds the load is unknown");
+  const values = { feeds, load: watts(state.load_w), import: watts(state.import_w), soc: percent(state.battery.soc_pct) };
+  return t("Energy flow: {feeds} with {load}; grid import {import}; state of charge {soc}", values);
 }
 
 function line(name, d) {
@@ -111,7 +113,7 @@ function node(name, at, layout) {
   const root = svg("g", { "data-node": name }, svg("rect", { class: "box", x: at.x - 32, y: at.y - 32, width: 64, height: 64, rx: 14 }));
   root.append(text(0, "name", NAMES[name]));
   if (name === "ats") {
-    root.append(text(17, "name", "switch"));
+    root.append(text(17, "name", t("switch")));
     const lever = transferSwitch(root, at, layout);
     return { root, showSource: lever };
   }
@@ -154,14 +156,15 @@ function chip(name, at, { width, height }) {
     show(position) {
       const { has_relay: relay, relay_on: on, power_w: power, fault } = position;
       const says = !relay ? "sensor" : on == null ? "unknown" : on ? "closed" : "open";
-      setText(word, says);
+      const said = { sensor: t("sensor"), unknown: t("unknown"), closed: t("closed"), open: t("open") }[says];
+      setText(word, said);
       setAttribute(root, "data-relay", says);
       setAttribute(glyph, "visibility", relay && on != null ? null : "hidden");
       for (const [key, end] of Object.entries(on ? { x1: 0, y1: 0, x2: 14, y2: 0 } : { x1: 0, y1: 0, x2: 12, y2: -8 })) setAttribute(blade, key, end);
       showValue(value, watts(power), power == null);
       setText(alarm, fault ? "!" : "");
       root.classList.toggle("active", power != null && power > FLOWING_W);
-      setText(title, `${CHIP_TITLES[name]}: ${watts(power)}, ${relay ? `relay ${says}` : "sensor only"}${fault ? `; ${fault}` : ""}`);
+      setText(title, `${CHIP_TITLES[name]}: ${watts(power)}, ${relay ? t("relay {state}", { state: said }) : t("sensor only")}${fault ? `; ${fault}` : ""}`);
     },
   };
 }
@@ -172,7 +175,7 @@ function station({ x, y, width, height }) {
   const at = (pct) => bar.x + (bar.width * pct) / 100;
   const text = (cls, dx, dy) => svg("text", { class: cls, x: dx, y: y + dy });
   const heading = text("name", left, 27);
-  heading.textContent = "Power station";
+  heading.textContent = t("Power station");
   const soc = text("soc", left, 61);
   const doing = text("name", left, 121);
   const marks = text("word", left, 140);
@@ -196,9 +199,9 @@ function station({ x, y, width, height }) {
         setAttribute(mark, "x1", at(value));
         setAttribute(mark, "x2", at(value));
       }
-      setText(doing, gain == null ? "charging or not: unknown" : gain > FLOWING_W ? `charging ${watts(gain)}` : gain < -FLOWING_W ? `discharging ${watts(-gain)}` : "resting");
-      setText(marks, low === kept ? `floor and reserve ${percent(low)}` : `floor ${percent(low)}, reserve ${percent(kept)}`);
-      setText(output, battery.source === "estimate" ? "estimated; the station is silent" : `AC output ${{ true: "on", false: "off" }[battery.ac_output_on] ?? "unknown"}`);
+      setText(doing, gain == null ? t("charging or not: unknown") : gain > FLOWING_W ? t("charging {power}", { power: watts(gain) }) : gain < -FLOWING_W ? t("discharging {power}", { power: watts(-gain) }) : t("resting"));
+      setText(marks, low === kept ? t("floor and reserve {low}", { low: percent(low) }) : t("floor {low}, reserve {kept}", { low: percent(low), kept: percent(kept) }));
+      setText(output, battery.source === "estimate" ? t("estimated; the station is silent") : { true: t("AC output on"), false: t("AC output off") }[battery.ac_output_on] ?? t("AC output unknown"));
     },
   };
 }

@@ -1,18 +1,20 @@
 // Values as a person reads them. What is null is unknown and shown as a dash, never as zero.
 
+import { LANGUAGE } from "./texts.js";
+
 export const UNKNOWN = "–";
-const LOCALE = "en-GB";
+const LOCALE = { en: "en-GB" }[LANGUAGE] ?? LANGUAGE;
+const numbers = [0, 1, 2].map((digits) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false }));
 
-export const watts = (value) =>
-  value == null ? UNKNOWN : Math.abs(value) < 1000 ? `${tidy(Math.round(value))} W` : `${(value / 1000).toFixed(2)} kW`;
+export const watts = (value) => (value == null ? UNKNOWN : Math.abs(value) < 1000 ? `${tidy(value)} W` : `${tidy(value / 1000, 2)} kW`);
 
-export const wattHours = (value) =>
-  value == null ? UNKNOWN : Math.abs(value) < 10 ? `${tidy(Math.round(value * 10) / 10)} Wh` : `${tidy(Math.round(value))} Wh`;
-
-export const percent = (value) => (value == null ? UNKNOWN : `${tidy(Math.round(value))} %`);
+export const percent = (value) => (value == null ? UNKNOWN : `${tidy(value)} %`);
 
 // A minus of its own width; and no "-0".
-const tidy = (number) => (number < 0 ? `−${-number}` : `${number + 0}`);
+function tidy(number, digits = 0) {
+  const rounded = Number(number.toFixed(digits)) + 0;
+  return rounded < 0 ? `−${numbers[digits].format(-rounded)}` : numbers[digits].format(rounded);
+}
 
 // Seconds as "1 h 10 min", "12 min" or "45 s".
 export function span(seconds) {
@@ -25,27 +27,20 @@ export function span(seconds) {
 }
 
 const made = new Map();
-function formatter(zone, options) {
+function parts(date, zone, options) {
   const key = zone + JSON.stringify(options);
   if (!made.has(key)) made.set(key, new Intl.DateTimeFormat(LOCALE, { timeZone: zone, ...options }));
-  return made.get(key);
+  return Object.fromEntries(made.get(key).formatToParts(date).map(({ type, value }) => [type, value]));
 }
 
-const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const DAY = { weekday: "short", day: "numeric", month: "short" };
-
-export const clockTime = (date, zone) => formatter(zone, { ...DAY, ...TIME }).format(date).replace(/,(?=[^,]*$)/, "");
-export const timeOfDay = (date, zone) => formatter(zone, TIME).format(date);
-export const day = (date, zone) => formatter(zone, DAY).format(date);
-
-// "Mon, 23 Nov 16:00–17:00", with the second day only where it differs.
-export function period(start, end, zone) {
-  const last = day(start, zone) === day(end, zone) ? timeOfDay(end, zone) : clockTime(end, zone);
-  return `${clockTime(start, zone)} – ${last}`;
+export function timeOfDay(date, zone) {
+  const { hour, minute } = parts(date, zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return `${hour}:${minute}`;
 }
 
-export function goalText(goal) {
-  if (goal.kind === "pledge") return `${watts(goal.reduction_w)} less than usual`;
-  if (goal.kind === "limit") return `at most ${watts(goal.import_w)} from the grid`;
-  return "as little from the grid as possible";
+export function day(date, zone) {
+  const { weekday, day: number, month } = parts(date, zone, { weekday: "short", day: "numeric", month: "short" });
+  return [weekday, LANGUAGE === "de" ? `${number}.` : number, month].map((part, i) => (i === 1 ? part : part.replace(".", ""))).join(" ");
 }
+
+export const clockTime = (date, zone) => `${day(date, zone)} ${timeOfDay(date, zone)}`;

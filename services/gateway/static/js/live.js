@@ -36,8 +36,10 @@ export function follow({ onState, onEvents, onLost }) {
     heard();
   }
 
-  // A browser opens only so many connections to one server: a hidden page gives up its own.
+  // A browser opens only so many connections to one server: a hidden page gives up its own, and one that is left, too.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (shown) => { if (shown.persisted) open(); });
   open();
 }
 

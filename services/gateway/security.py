@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.problems import Problem, answer
 
 MAX_BODY_BYTES = 65_536
+_OF_ADDRESSES = frozenset("0123456789abcdefABCDEF.:[]")
 FORM = "application/x-www-form-urlencoded"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
@@ -57,12 +58,15 @@ def allowed_hosts(host: str, port: int, names: Iterable[str] = ()) -> frozenset[
 
 
 def _is_address(host: str) -> bool:
+    if not set(host) <= _OF_ADDRESSES:
+        return False
     try:
-        name = urlsplit(f"//{host}").hostname
-        ip_address(name or "")
+        parts = urlsplit(f"//{host}")
+        ip_address(parts.hostname or "")
+        port = parts.port
     except ValueError:
         return False
-    return "@" not in host
+    return port is None or port > 0
 
 
 class Guard:

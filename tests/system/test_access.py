@@ -60,6 +60,9 @@ def test_beyond_loopback_it_asks_and_answers_under_addresses_and_listed_names_on
             "station.local.evil.example",
             "192.168.1.20.evil.example",
             "user@10.0.0.1",
+            "10.0.0.1/x",
+            "10.0.0.1:99999",
+            "10.0.0.1:x",
             "[::1",
         ):
             refused = house.get("/api/state", headers={"Host": host})

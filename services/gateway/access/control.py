@@ -111,7 +111,7 @@ class Control:
         """The person whose session this is."""
         state = self.state()
         session = self._sessions.use(session_id, state.epoch) if state else None
-        return None if session is None else Visitor("person", frozenset(SCOPES), session.csrf_token, session_id)
+        return None if session is None else Visitor("person", frozenset(SCOPES), session.csrf_token)
 
     def by_token(self, word: str) -> Visitor | None:
         """The script whose token this is."""

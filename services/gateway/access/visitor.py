@@ -25,7 +25,6 @@ class Visitor:
     scopes: frozenset[Scope]
     csrf_token: str = ""
     """What a person's own page sends along with each write; empty where none is needed."""
-    session_id: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether this visitor has `scope`."""

@@ -7,7 +7,24 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
+from services.cli import (
+    aggregator,
+    aggregator_events,
+    ats,
+    backtest,
+    check_config,
+    discover,
+    energy,
+    event,
+    explain,
+    export,
+    fleet,
+    import_csv,
+    relay,
+    report,
+    run,
+    station,
+)
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -30,6 +47,9 @@ app.command(epilog=EPILOG)(explain.explain)
 app.command(epilog=EPILOG)(energy.energy)
 app.command(epilog=EPILOG)(export.export)
 app.command("import", epilog=EPILOG)(import_csv.import_)
+aggregator_events.add_to(aggregator.app)
+app.add_typer(aggregator.app, name="aggregator")
+app.add_typer(fleet.app, name="fleet")
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

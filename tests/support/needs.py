@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,14 @@ def need_mosquitto_pub() -> None:
 def need_victoria() -> None:
     """A server that accepts InfluxDB 2's writes."""
     _need(shutil.which("victoria-metrics") is not None, "VictoriaMetrics", "victoria-metrics")
+
+
+def need_postgres() -> Path:
+    """A PostgreSQL server of any version; returns the folder of its programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    on_path = shutil.which("postgres")
+    _need(bool(found) or on_path is not None, "PostgreSQL", "postgresql")
+    return found[-1].parent if found else Path(str(on_path)).parent
 
 
 def need_chromium() -> None:

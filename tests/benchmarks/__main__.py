@@ -50,6 +50,9 @@ BENCHMARKS = {
     "day_query": "queries",
     "years_query": "queries",
     "influx_catch_up": "influx",
+    "fleet_fanout": "fleet",
+    "fleet_growth": "fleet",
+    "fleet_ingest": "fleet",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import yaml
+from sqlalchemy import Connection
 
 from services.aggregator.config import load_file
 from services.aggregator.desk import Desk
@@ -28,6 +29,7 @@ from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
 
 NETWORK = "demo-network"
+T = TypeVar("T")
 
 
 class Aggregator:
@@ -104,7 +106,7 @@ class Aggregator:
             station.wait_admitted()
         return station
 
-    def read(self, work: Any) -> Any:
+    def read(self, work: Callable[[Connection], T]) -> T:
         return self.desk.read(work)
 
 

@@ -32,8 +32,20 @@ def options(settings: AggregatorMqtt, var: Path) -> Callable[[], LinkOptions]:
     return read
 
 
+class _ClosesItself(ssl.SSLSocket):
+    """paho forgets a socket whose handshake failed, and leaves it open until it is collected."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(settings: AggregatorMqtt, folder: Path) -> ssl.SSLContext:
     context = _believing(settings, folder)
+    context.sslsocket_class = _ClosesItself
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.client_cert is not None and settings.client_key is not None:
         try:

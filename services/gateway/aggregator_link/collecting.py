@@ -100,8 +100,8 @@ class Collector:
         until = datetime.fromisoformat(records[-1]["ts"]) if records else None
         return self._batch("full", records, grants, place, Place(begins=place.begins, cursor=cursor), until, more=more)
 
-    async def hours(self, place: Place | None, grants: Grants, now: datetime) -> Batch | None:
-        """The whole hours that follow `place`; None where there is none, or level `hourly` is not shared."""
+    async def hours(self, place: Place | None, grants: Grants, now: datetime, limit: int) -> Batch | None:
+        """The whole hours that follow `place`, at most `limit`; None where there is none, or level `hourly` is not shared."""
         begins = grants.begins(RecordKind.HOURLY)
         if begins is None:
             return None
@@ -111,7 +111,7 @@ class Collector:
         if start is None:
             return None
         last = _hour_of(now - SETTLED)
-        end = min(last, start + HOURS_AT_ONCE * HOUR)
+        end = min(last, start + min(HOURS_AT_ONCE, limit) * HOUR)
         if end <= start:
             return None
         span = {"start": start.isoformat(), "end": end.isoformat()}

@@ -47,6 +47,7 @@ class _File(BaseModel):
     nonces: tuple[_Nonce, ...] = ()
     floor: Utc | None = None
     """Signed messages sent at or before this are refused: their nonces had to make room."""
+    presence: bool = False
 
 
 class InboxStore:
@@ -60,6 +61,8 @@ class InboxStore:
         self.pending: list[Signal] = []
         self._nonces: OrderedDict[tuple[str, str], _Nonce] = OrderedDict()
         self._floor: datetime | None = None
+        self.presence = False
+        """Whether the aggregator's broker keeps a word of ours about being online."""
         self._load()
 
     def last(self, event_id: str) -> Known | None:
@@ -100,7 +103,13 @@ class InboxStore:
 
     def snapshot(self) -> bytes:
         """All of it, to be written."""
-        file = _File(known=tuple(self.known.values()), pending=tuple(self.pending), nonces=tuple(self._nonces.values()), floor=self._floor)
+        file = _File(
+            known=tuple(self.known.values()),
+            pending=tuple(self.pending),
+            nonces=tuple(self._nonces.values()),
+            floor=self._floor,
+            presence=self.presence,
+        )
         return file.model_dump_json().encode()
 
     def write(self, snapshot: bytes) -> None:
@@ -129,3 +138,4 @@ class InboxStore:
         self.pending = list(file.pending)
         self._nonces = OrderedDict(((one.kid, one.nonce), one) for one in file.nonces)
         self._floor = file.floor
+        self.presence = file.presence

@@ -1,6 +1,7 @@
 """The link as a whole: what it is made of, that it runs, and how it stands."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
@@ -81,7 +82,6 @@ class AggregatorLink:
         self._was = ""
         self.inbox: Inbox | None = None
         self._connection: Connection | None = None
-        self._presence: bool | None = None
         if settings.mqtt is not None:
             self._listen(settings.mqtt)
         self.uploader = None if settings.http is None else self._upload(settings.http)
@@ -91,15 +91,33 @@ class AggregatorLink:
         around = self._around
         for complaint in filter(None, (self.store.complaint,)):
             around.bus.report(complaint)
-        async with asyncio.TaskGroup() as tasks:
-            if self._connection is not None and self.inbox is not None:
-                connection, inbox = self._connection, self.inbox
-                tasks.create_task(self._always("aggregator: connection", self._connected(connection)))
-                tasks.create_task(self._always("aggregator: inbox", inbox.keep))
-                tasks.create_task(self._always("aggregator: delivery", lambda: inbox.deliver(around.send, around.usual)))
-                tasks.create_task(self._always("aggregator: answers", lambda: self._answers.tell(connection)))
-            if self.uploader is not None:
-                tasks.create_task(self._always("aggregator: upload", self.uploader.run))
+        connecting = None
+        if self._connection is not None:
+            connecting = asyncio.create_task(self._always("aggregator: connection", self._connection.run))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if (connection := self._connection) is not None and (inbox := self.inbox) is not None:
+                    tasks.create_task(self._always("aggregator: inbox", inbox.keep))
+                    tasks.create_task(self._always("aggregator: delivery", lambda: inbox.deliver(around.send, around.usual)))
+                    tasks.create_task(self._always("aggregator: answers", lambda: self._answers.tell(connection)))
+                if self.uploader is not None:
+                    tasks.create_task(self._always("aggregator: upload", self.uploader.run))
+        finally:
+            if connecting is not None:
+                await self._say_goodbye()
+                connecting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await connecting
+
+    async def _say_goodbye(self) -> None:
+        """Where presence is shared it is said by ourselves: the last will is for those who can't."""
+        if self._connection is None or not self.store.presence:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._connection.up.wait()
+                self._say_online(online=False)
+                await self._connection.drained(FAREWELL_S)
 
     def mqtt_state(self) -> tuple[str, str, datetime | None]:
         """`off`, `connected` or `waiting`; why; and since when."""
@@ -189,16 +207,6 @@ class AggregatorLink:
             tell=lambda message, remedy: around.bus.report(message, remedy=remedy),
         )
 
-    def _connected(self, connection: Connection) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            try:
-                await connection.run()
-            finally:
-                # A goodbye that is heard, where presence is shared: the last will is for those who cannot say it.
-                self._say_online(online=False)
-
-        return run
-
     def _subscribe(self) -> None:
         if self._connection is None:
             return
@@ -208,7 +216,6 @@ class AggregatorLink:
         if "old" in self.settings.forms:
             wanted[self._topics.old_event] = 1
         self._connection.subscribe(wanted)
-        self._presence = None
         self._say_online(online=True)
 
     def _received(self, delivery: Delivery) -> None:
@@ -238,22 +245,21 @@ class AggregatorLink:
         outgoing = self._online(online=online)
         if outgoing is not None:
             self._connection.send(outgoing)
-        elif self._presence:
+        elif self.store.presence:
             # What was said while it was shared is taken back.
             self._connection.send(Outgoing(self._topics.online(self._name), b"", 1, True))
-        self._presence = outgoing is not None and online
+        if self.store.presence != (outgoing is not None):
+            self.store.presence = outgoing is not None
+            self._keep()
 
     def _consent_changed(self) -> None:
         self._answers.forget()
-        shared_now = self._online(online=True) is not None
-        if self._connection is None or not self._connection.up.is_set():
-            if self._connection is not None:
-                self._connection.discard()
+        if self._connection is None:
             return
         self._connection.discard()
-        if shared_now != bool(self._presence):
+        if self._connection.up.is_set() and (self._online(online=True) is not None) != self.store.presence:
             self._say_online(online=True)
-            self._reconnect_soon = asyncio.get_running_loop().create_task(self._reconnect())
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
         """The last will was given with the connection: another one needs another connection."""

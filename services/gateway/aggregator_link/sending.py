@@ -284,16 +284,18 @@ def _text(response: requests.Response) -> str | None:
 
 def _result(response: requests.Response, text: str | None, *, expects_batch: bool) -> Result:
     status = response.status_code
+    if text is None:
+        return Result(Outcome.LATER, f"{status}: its answer has no end, and was not read to it")
     if status in (200, 201, 202, 204):
         return _taken(text, expects_batch=expects_batch)
-    said = f"{status}: {' '.join((text or '').split())[:160]}"
+    said = f"{status}: {' '.join(text.split())[:160]}"
     if status in (400, 409, 422):
         return Result(Outcome.REFUSED, said)
     if status == 413:
         return Result(Outcome.TOO_LARGE, said)
     if 300 <= status < 400:
         return Result(
-            Outcome.LATER, f"{status}: it points elsewhere, and nothing is sent after it; if that is right, change aggregator.http.url"
+            Outcome.LATER, f"{status}: it points elsewhere, and nothing is sent there; if that is right, change aggregator.http.url"
         )
     if status in (401, 403):
         return Result(Outcome.LATER, f"{said}; it does not let us in: check aggregator.http.secret")
@@ -302,11 +304,11 @@ def _result(response: requests.Response, text: str | None, *, expects_batch: boo
     return Result(Outcome.LATER, said, retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)))
 
 
-def _taken(text: str | None, *, expects_batch: bool) -> Result:
+def _taken(text: str, *, expects_batch: bool) -> Result:
     if not expects_batch:
         return Result(Outcome.TAKEN)
     try:
-        accepted = BatchAccepted.model_validate_json(text or "")
+        accepted = BatchAccepted.model_validate_json(text)
     except ValidationError:
         # Whatever says 200 without saying this has not understood us: a captive portal, somebody's login page.
         return Result(Outcome.LATER, "it answers 200 and not as an aggregator does: check aggregator.http.url")

@@ -163,7 +163,7 @@ class Uploader:
         self._drop_what_is_not_shared(grants)
         await self._register(grants)
         await self._send_events(grants)
-        await self._follow("hourly", lambda place: self._collector.hours(place, grants, self._clock.now()))
+        await self._follow("hourly", lambda place: self._collector.hours(place, grants, self._clock.now(), self._limit))
         await self._follow("full", lambda place: self._collector.full(place, grants, self._limit))
 
     def _drop_what_is_not_shared(self, grants: Grants) -> None:
@@ -214,8 +214,8 @@ class Uploader:
     async def _send_events(self, grants: Grants) -> None:
         if grants.begins(RecordKind.EVENT) is None:
             return
-        if (begun := self._begun.get("event")) is not None:
-            await self._post(begun[0])
+        if (begun := self._begun.get("event")) is not None and not await self._post(begun[0]):
+            raise _Changed
         oldest = self._clock.now() - FOLLOWED
         found: dict[str, dict[str, Any]] = {}
         stamps: dict[str, str] = {}
@@ -227,13 +227,12 @@ class Uploader:
             record = await self._collector.event(event_id, grants)
             if record is not None and self._places.events.get(event_id) != digest(record):
                 found[event_id] = record
-            if len(found) == EVENTS_AT_ONCE:
+            if len(found) >= min(EVENTS_AT_ONCE, self._limit):
+                self._wake.set()  # there may be more
                 break
-        if found:
-            await self._post(self._collector.events(found, grants))
+        if found and not await self._post(self._collector.events(found, grants)):
+            raise _Changed  # too large: the same again, fewer at once
         self._seen |= stamps
-        if len(found) == EVENTS_AT_ONCE:
-            self._wake.set()
 
     async def _follow(self, kind: Kind, collect: Collect) -> None:
         """Send batch after batch; while one is under way, the next is made."""
@@ -259,7 +258,7 @@ class Uploader:
         if batch.records:
             self._say("sending", "", batch)
             result = await self._send_batch(batch)
-            if result.outcome is Outcome.TOO_LARGE and batch.records > 1 and batch.kind == "full":
+            if result.outcome is Outcome.TOO_LARGE and batch.records > 1:
                 self._limit = max(batch.records // 2, 1)
                 return False
             if result.outcome in (Outcome.TOO_LARGE, Outcome.REFUSED):

@@ -1,0 +1,244 @@
+"""What is shared reaches the aggregator, once, in order, and nothing else does, whatever its server does. Over real sockets."""
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.core.preferences import SharingLevel
+from services.gateway.aggregator_link import positions
+from services.gateway.aggregator_link.sending import retry_after_s
+from services.recorder.columns import NAMES
+from services.recorder.journal import FILE_NAME, Journal
+from tests.support.misbehaving import MISBEHAVIOURS, Aggregator
+from tests.support.ports import free_port
+from tests.support.uploads import START, Rig, fill, query_api, quick
+from tests.support.waiting import wait_for
+
+ROWS = 450
+
+
+@pytest.fixture
+def server():
+    running = Aggregator()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+async def rig(tmp_path, server, monkeypatch):
+    journal = fill(tmp_path, ROWS)
+    with quick(monkeypatch):
+        async with query_api(journal) as recorder:
+            made = Rig(tmp_path, recorder, server)
+            yield made
+            made.sent.close()
+
+
+def in_order_and_once(records):
+    times = [record["ts"] for record in records]
+    return times == sorted(set(times))
+
+
+async def test_a_level_full_is_uploaded_once_and_in_order(rig, server):
+    rig.share(SharingLevel.FULL, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+        await rig.until_idle(uploader)
+    records = server.records("full")
+    assert in_order_and_once(records)
+    assert records[3] == {"ts": "2026-11-23T08:03:00.000Z", "p1_w": 3.0, "p2_w": 0.0, "p3_w": 20.0, "p4_w": 5.0, "soc_pct": 53.0}
+    able = {"capacity_wh": 1152.0, "power_w": 1800.0, "pledge_w": 150.0, "programme": "coned-csrp"}
+    assert server.registered == [{"v": 1, "network": "Borough", "level": "full", **able}]
+    hours = server.records("hourly")
+    assert [hour["start"] for hour in hours] == [f"2026-11-23T{hour:02}:00:00.000Z" for hour in range(8, 16)]
+    assert hours[1]["soc_pct"] == pytest.approx(50 + sum((60 + i) % 40 for i in range(55, 60)) / 5)
+    request = next(asked for asked in server.asked if asked.path.endswith("/batches"))
+    assert request.path == "/v1/stations/demo/batches"
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert "python" not in request.headers["User-Agent"].lower()
+
+
+@pytest.mark.parametrize("behaviour", MISBEHAVIOURS)
+async def test_nothing_is_lost_or_doubled_by_a_server_that(behaviour, rig, server):
+    rig.share(SharingLevel.FULL, {"hourly.p1_wh": False}, past=True)
+    server.script = ["good", behaviour, "good", behaviour, behaviour]
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS, 40, what=f"all rows: {uploader.progress}")
+        await rig.until_idle(uploader)
+    assert in_order_and_once(server.records("full"))
+    assert rig.told == []
+    outcomes = Counter(entry.outcome.split(":")[0] for entry in rig.sent.page(None, 200))
+    assert set(outcomes) <= {"sent", "had it already", "not taken, though some of it may have left", "too large"}, outcomes
+
+
+async def test_a_redirect_is_not_followed_and_an_endless_answer_is_not_read(rig, server):
+    rig.share(SharingLevel.EVENT)
+    server.script = ["redirects", "answers without end"]
+    async with rig.running() as uploader:
+        await wait_for(lambda: "points elsewhere" in uploader.progress.detail, what="word of the redirect")
+        await wait_for(lambda: len(server.registered) == 1, what="the registration")
+
+
+@pytest.mark.parametrize("behaviour", ["400", "422"])
+async def test_a_batch_that_is_refused_for_good_is_set_aside_and_told_and_the_rest_goes_on(behaviour, rig, server):
+    rig.share(SharingLevel.FULL, past=True)
+    server.script = ["good", "good", behaviour]
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS - 100, 20, what="the rest")
+        await rig.until_idle(uploader)
+    assert len(rig.told) == 1
+    assert behaviour in rig.told[0]
+    refused = [entry for entry in rig.sent.page(None, 200) if entry.outcome.startswith("refused for good")]
+    assert [(entry.records, entry.kind) for entry in refused] == [(100, "full")]
+    assert len(json.loads(refused[0].body)["records"]) == 100, "what was refused can still be read"
+
+
+async def test_a_body_that_is_too_large_comes_in_smaller_pieces(rig, server):
+    rig.share(SharingLevel.FULL, {"hourly.p1_wh": False}, past=True)
+    server.script = ["good", "good", "413", "413"]
+    async with rig.running():
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+    sizes = [len(one.records) for one in server.stored.values() if one.kind == "full"]
+    assert sizes[0] == 25
+    assert max(sizes) == 100
+
+
+async def test_days_offline_are_caught_up_with(tmp_path, monkeypatch):
+    rows = 3 * 24 * 60
+    journal = fill(tmp_path, rows)
+    port = free_port()
+    with quick(monkeypatch):
+        async with query_api(journal) as recorder:
+            away = Aggregator(port=port)
+            rig = Rig(tmp_path, recorder, away, {"batch_records": 1000})
+            away.close()
+            rig.share(SharingLevel.FULL, past=True)
+            async with rig.running() as uploader:
+                await wait_for(lambda: uploader.progress.state == "waiting", what="nobody there")
+                assert "does not answer" in uploader.progress.detail
+                assert rig.sent.page(None, 50) == [], "nothing left, so nothing stands in the log of what left"
+                back = Aggregator(port=port)
+                await wait_for(lambda: len(back.records("full")) == rows, 30, what="three days of rows")
+                await rig.until_idle(uploader)
+            assert in_order_and_once(back.records("full"))
+            back.close()
+            rig.sent.close()
+
+
+async def test_a_restart_in_mid_upload_sends_the_same_bytes_under_the_same_key(rig, server):
+    rig.share(SharingLevel.FULL, past=True)
+    server.script = ["good", "good", "good", "stores, then loses the connection", *["503, wait 1 s"] * 30]
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.stored) >= 3 and uploader.progress.state == "waiting", 20, what="trouble")
+    server.script = []
+    again = Rig(rig.folder, rig.recorder, server)
+    # Late rows came in meanwhile: made anew, the batch would be another, and its rows would be stored twice.
+    journal = Journal(rig.folder / "var" / FILE_NAME)
+    late = [round(START.timestamp() * 1000) + 1000 * second for second in (30, 90, 150)]
+    journal.write({ts: [500, *[None] * (len(NAMES) - 1)] for ts in late})
+    journal.close()
+    async with again.running() as uploader:
+        await wait_for(lambda: len({row["ts"] for row in server.records("full")}) == ROWS + len(late), 20, what="the rest")
+        await again.until_idle(uploader)
+    # The recorder tells a late stretch again as a whole, the two rows between the late ones too; nothing else came twice.
+    doubled = [ts for ts, times in Counter(row["ts"] for row in server.records("full")).items() if times > 1]
+    assert sorted(doubled) == ["2026-11-23T08:01:00.000Z", "2026-11-23T08:02:00.000Z"]
+    assert server.repeated >= 1
+    again.sent.close()
+
+
+async def test_lowering_the_level_stops_in_the_middle_of_a_body_and_drops_what_lies_above(rig, server):
+    """The server holds its answer until the level is lowered; no reading after that batch may ever reach it."""
+    rig.share(SharingLevel.FULL, {"hourly.p1_wh": False}, past=True)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        if server.records("full"):
+            held.set()
+            go_on.wait(10)
+
+    server.before_answer = hold
+    async with rig.running() as uploader:
+        await asyncio.to_thread(held.wait, 10)
+        rig.share(SharingLevel.EVENT)
+        go_on.set()
+        await rig.until_idle(uploader)
+        await asyncio.sleep(0.5)
+        assert len(server.records("full")) == 100, "what was under way when the level was lowered, and nothing after"
+        assert positions.load(rig.gateway).full is None
+        rig.share(SharingLevel.FULL)
+        await asyncio.sleep(0.5)
+        assert len(server.records("full")) == 100, "raised again without the past: what was dropped stays in the house"
+        rig.share(SharingLevel.FULL, past=True)
+        await wait_for(lambda: {record["ts"] for record in server.records("full")} >= {"2026-11-23T15:00:00.000Z"}, 20, what="the past")
+
+
+async def test_a_field_that_is_switched_off_is_in_no_body_by_any_route(rig, server):
+    rig.share(SharingLevel.FULL, {"full.p4_w": False, "hourly.p4_wh": False, "event.capacity_wh": False}, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+        await rig.until_idle(uploader)
+    for asked in server.asked:
+        whole = asked.body.decode() + str(asked.headers) + asked.path
+        assert not any(word in whole for word in ("p4_w", "p4_wh", "capacity_wh"))
+
+
+async def test_at_level_none_not_a_byte_goes_out(rig, server):
+    rig.share(SharingLevel.NONE)
+    async with rig.running() as uploader:
+        await wait_for(lambda: uploader.progress.state == "off", what="nothing to do")
+        await asyncio.sleep(0.3)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("auth", ["bearer", "hmac"])
+async def test_who_we_are_is_shown_and_a_wrong_secret_waits_until_it_is_mended(auth, rig, server):
+    server.secret = "right"
+    (rig.folder / "secrets").mkdir()
+    secret = rig.folder / "secrets" / "aggregator.token"
+    secret.write_text("hunter2\n")
+    rig.settings = {"auth": auth, "secret": "aggregator.token"}
+    rig.share(SharingLevel.FULL, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: "does not let us in" in uploader.progress.detail, what="the refusal")
+        secret.write_text("right\n")
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+    assert "hunter2" not in str([entry.body + entry.outcome for entry in rig.sent.page(None, 200)])
+
+
+async def test_a_deletion_request_is_sent_and_noted(rig, server):
+    uploader = rig.make()
+    assert (await uploader.forget()).outcome.value == "sent"
+    assert server.forgotten == 1
+    entry = rig.sent.page(None, 1)[0]
+    assert (entry.kind, entry.outcome) == ("deletion request", "sent")
+
+
+async def test_the_log_holds_each_body_as_it_was_sent_and_stays_within_its_size(rig, server, tmp_path):
+    rig.share(SharingLevel.FULL, {"hourly.p1_wh": False}, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+        await rig.until_idle(uploader)
+    entries = rig.sent.page(None, 200)
+    bodies = {asked.body.decode() for asked in server.asked}
+    assert {entry.body for entry in entries} == bodies
+    assert all((entry.route, entry.to, entry.outcome) == ("http", server.url, "sent") for entry in entries)
+    lines = list(rig.sent.lines())
+    assert len(lines) == len(entries) + 1
+    assert rig.sent.page(entries[1].number, 1) == [entries[2]]
+
+
+def test_retry_after_in_both_its_forms():
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    assert retry_after_s("7", now) == 7
+    assert retry_after_s("Mon, 23 Nov 2026 12:00:30 GMT", now) == 30
+    assert retry_after_s("Mon, 23 Nov 2026 11:00:00 GMT", now) == 0
+    assert retry_after_s("9" * 400, now) == 6 * 3600
+    assert retry_after_s("-5", now) is None
+    assert retry_after_s("soon", now) is None
+    assert retry_after_s(None, now) is None
+    assert now + timedelta(days=1) > START

@@ -3,10 +3,11 @@
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import requests
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from services.aggregator.calling import Typed
 from services.aggregator.store import fleet
@@ -53,6 +54,10 @@ class Sender(threading.Thread):
                 number += 1
 
 
+def further(senders: list[Sender], before: list[int]) -> bool:
+    return all(len(sender.acknowledged) >= count + 4 * BATCH for sender, count in zip(senders, before, strict=True))
+
+
 def test_every_acknowledged_record_survives_kill_9_and_is_there_once(tmp_path: Path) -> None:
     with aggregator(tmp_path, api={"batches_per_minute": 100_000}) as one:
         senders = [Sender(one.enrol(f"house-{number}")) for number in range(STATIONS)]
@@ -60,7 +65,7 @@ def test_every_acknowledged_record_survives_kill_9_and_is_there_once(tmp_path: P
             sender.start()
         for _ in range(KILLS):
             before = [len(sender.acknowledged) for sender in senders]
-            wait_until(lambda before=before: all(len(s.acknowledged) >= b + 4 * BATCH for s, b in zip(senders, before, strict=True)), 30)  # type: ignore[misc]
+            wait_until(partial(further, senders, before), 30, what="batches after the start")
             one.kill()
             one.start()
         for sender in senders:
@@ -69,14 +74,14 @@ def test_every_acknowledged_record_survives_kill_9_and_is_there_once(tmp_path: P
             sender.join(30)
         assert sum(sender.lost for sender in senders) > 0, "no connection was ever lost: the kill proved nothing"
         for sender in senders:
-            kept = one.read(lambda connection, sender=sender: keys(connection, sender.station.name))
+            kept = one.read(partial(keys, name=sender.station.name))
             assert len(kept) == len(set(kept))
             assert set(sender.acknowledged) <= set(kept)
             # What was kept without an answer, a batch at most, is there whole.
             assert len(kept) % BATCH == 0
 
 
-def keys(connection, name: str) -> list[int]:
+def keys(connection: Connection, *, name: str) -> list[int]:
     first = datetime(2026, 6, 1, tzinfo=UTC)
     rows = connection.execute(select(record.c.at).where(record.c.station == name)).scalars()
     return [int((at - first) / timedelta(hours=1)) for at in rows]

@@ -10,7 +10,7 @@ from services.aggregator.store.database import upsert
 from services.aggregator.store.schema import answer, event, invited
 from services.bus.uplink.messages import AggregatorEvent
 from services.core.config.policy import GoalSection
-from services.core.events import BadValue
+from services.core.events import OPEN_STATUSES, BadValue
 from services.core.goals import GoalKind, Method
 
 
@@ -122,9 +122,10 @@ def unanswered(connection: Connection, names: Sequence[str], now: datetime) -> l
     open_now = [_called(connection, row) for row in connection.execute(select(event).where(event.c.end > now))]
     found = []
     for one in open_now if names else ():
-        said = and_(answer.c.event_id == one.id, answer.c.revision >= one.revision, answer.c.station.in_(names))
+        # Nothing else is needed of a station for which the event has ended; and its word for that carries the revision that ended.
+        enough = answer.c.status.not_in(OPEN_STATUSES) if one.cancelled else answer.c.revision >= one.revision
+        said = and_(answer.c.event_id == one.id, enough, answer.c.station.in_(names))
         heard = set(connection.execute(select(answer.c.station).where(said)).scalars())
-        # A cancelled event that a station never heard of need not be cancelled for it; it does no harm.
         found += [(name, one) for name in names if name not in heard and (not one.stations or name in one.stations)]
     return found
 

@@ -171,11 +171,10 @@ def _delivering(now: datetime) -> Any:
 
 
 def _event_row(connection: Connection, row: Any, enrolled: int) -> EventRow:
-    counted = connection.execute(
-        select(answer.c.status, func.count())
-        .where(answer.c.event_id == row.id, answer.c.revision == row.revision)
-        .group_by(answer.c.status)
-    )
+    said = select(answer.c.status, func.count()).where(answer.c.event_id == row.id)
+    # A cancellation has no revision at the station: its answer carries that of the event which ended.
+    said = said.where(answer.c.status == EventStatus.CANCELLED.value if row.cancelled else answer.c.revision == row.revision)
+    counted = connection.execute(said.group_by(answer.c.status))
     by_status: dict[str, int] = {status: count for status, count in counted}  # noqa: C416 - rows are no pairs to mypy
     asked = enrolled
     if not row.to_all:

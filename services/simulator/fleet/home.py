@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import exp
+from functools import lru_cache
+from math import ceil, exp
 
 STEP = timedelta(minutes=5)
+AN_HOUR = timedelta(hours=1)
 EFFICIENCY = 0.88
 """Of the inverter; and again of the charger."""
 FLOOR = 0.2
@@ -84,15 +86,12 @@ def energy(one: Home, start: datetime, end: datetime, events: Sequence[Span]) ->
     at = start
     while at < end:
         until = min(end, at + STEP)
-        hours = (until - at).total_seconds() / 3600
+        hours = (until - at) / AN_HOUR
         middle = at + (until - at) / 2
-        drawn_w = load_w(one, middle)
-        running = next((event for event in events if event.start <= middle < event.end), None)
-        given_w = 0.0 if running is None else min(drawn_w, one.power_w)
-        if running is not None and _given_wh(one, running.start, at) + given_w * hours > _usable_wh(one):
-            given_w = 0.0
-        p1_wh += (drawn_w - given_w) * hours
-        p3_wh += given_w * hours
+        drawn_wh = load_w(one, middle) * hours
+        given_wh = min(drawn_wh, sum(_given_wh(one, event, until) - _given_wh(one, event, at) for event in events))
+        p1_wh += drawn_wh - given_wh
+        p3_wh += given_wh
         p2_wh += _charge_w(one, middle, events) * hours
         at = until
     return Energy(p1_wh, p2_wh, p3_wh, _soc_pct(one, end, events))
@@ -116,22 +115,36 @@ def _usable_wh(one: Home) -> float:
     return one.capacity_wh * (1 - FLOOR) * EFFICIENCY
 
 
-def _given_wh(one: Home, start: datetime, end: datetime) -> float:
-    """What the battery has given since an event's start, as if the load had been that of the middle: close enough for its end."""
-    if end <= start:
+@lru_cache(maxsize=256)
+def _curve(one: Home, event: Span) -> tuple[float, ...]:
+    """What the battery has given after each step of an event, never more than it may."""
+    found = [0.0]
+    for number in range(ceil((event.end - event.start) / STEP)):
+        middle = event.start + (number + 0.5) * STEP
+        step_wh = min(one.power_w, load_w(one, middle)) * (STEP / AN_HOUR)
+        found.append(min(_usable_wh(one), found[-1] + step_wh))
+    return tuple(found)
+
+
+def _given_wh(one: Home, event: Span, at: datetime) -> float:
+    """What the battery has given of an event until `at`."""
+    if at <= event.start:
         return 0.0
-    return min(one.power_w, load_w(one, start + (end - start) / 2)) * (end - start).total_seconds() / 3600
+    steps = (min(at, event.end) - event.start) / STEP
+    curve, whole = _curve(one, event), int(steps)
+    after = curve[min(whole + 1, len(curve) - 1)]
+    return curve[whole] + (after - curve[whole]) * (steps - whole)
 
 
 def _charge_w(one: Home, at: datetime, events: Sequence[Span]) -> float:
     if not CHARGE_FROM_H <= at.hour + at.minute / 60 < CHARGE_UNTIL_H:
         return 0.0
     day_before = [event for event in events if at - timedelta(hours=30) < event.end <= at.replace(hour=0, minute=0)]
-    given_wh = sum(min(_usable_wh(one), _given_wh(one, event.start, event.end)) for event in day_before)
+    given_wh = sum(_given_wh(one, event, event.end) for event in day_before)
     return given_wh / EFFICIENCY / EFFICIENCY / (CHARGE_UNTIL_H - CHARGE_FROM_H)
 
 
 def _soc_pct(one: Home, at: datetime, events: Sequence[Span]) -> float:
     since = [event for event in events if event.start <= at and at - event.end < timedelta(hours=10)]
-    given_wh = sum(min(_usable_wh(one), _given_wh(one, event.start, min(at, event.end))) for event in since)
+    given_wh = sum(_given_wh(one, event, at) for event in since)
     return max(100 * FLOOR, 100 - 100 * given_wh / EFFICIENCY / one.capacity_wh)

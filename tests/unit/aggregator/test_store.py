@@ -95,6 +95,17 @@ def test_an_answer_to_an_older_revision_does_not_count_for_the_newer(connection:
     assert fleet.events(connection)[0].answered == 1
 
 
+def test_a_cancellation_is_answered_with_the_revision_that_ended(connection: Connection) -> None:
+    events.call(connection, event())
+    answers.keep(connection, [heard("a", EventStatus.SCHEDULED)])
+    events.call(connection, event(cancelled=True))
+    assert fleet.events(connection)[0].answered == 0
+    assert [name for name, _ in events.unanswered(connection, ["a", "b"], NOW)] == ["a", "b"]
+    answers.keep(connection, [heard("a", EventStatus.CANCELLED, at_s=5)])
+    assert fleet.events(connection)[0].answered == 1
+    assert [name for name, _ in events.unanswered(connection, ["a", "b"], NOW)] == ["b"]
+
+
 def test_what_is_over_or_cancelled_cannot_be_changed(connection: Connection) -> None:
     events.call(connection, event())
     with pytest.raises(BadValue, match="to whom"):

@@ -2,37 +2,29 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 
-from services.aggregator import bodies
+from services.aggregator import api_document, api_refusals, bodies
 from services.aggregator.config import AggregatorFile
 from services.aggregator.gate import Gate, Refused
 from services.aggregator.store import deletion, ingest, stations
-from services.aggregator.store.writer import Busy, Writer
+from services.aggregator.store.writer import Writer
 from services.bus.clock import Clock
-from services.bus.uplink.batches import KEY, MAX_BODY_BYTES, Batch, BatchAccepted, Refusal, Registration
+from services.bus.uplink.batches import KEY, MAX_BODY_BYTES, BatchAccepted, Refusal
 from services.core.config.aggregator import NAME
 from services.core.problems import field_problems
 
-BUSY_WAIT_S = 5
 LARGE_BYTES = 50_000
 """Checking a longer body would hold up the others: it is done beside the loop."""
 
 Name = Annotated[str, Path(pattern=NAME, description="The station's name in the network.")]
-_BATCH: TypeAdapter[Any] = TypeAdapter(Batch)
-_REGISTRATION = TypeAdapter(Registration)
 
 
 class DeletionAsked(BaseModel):
@@ -59,24 +51,24 @@ def create_api(
         description="Where stations register, send what their people share, and have it deleted.",
         docs_url=None,
         redoc_url=None,
-        responses={status: {"model": Refusal, "description": text} for status, text in _MEANINGS.items()},
+        responses={status: {"model": Refusal, "description": text} for status, text in api_refusals.MEANINGS.items()},
     )
-    _install_problems(app)
+    api_refusals.install(app)
 
-    @app.put("/v1/stations/{name}", status_code=204, openapi_extra=_body("Registration"))
+    @app.put("/v1/stations/{name}", status_code=204, openapi_extra=api_document.body("Registration"))
     async def register(request: Request, name: Name) -> None:
         """What the station can do, as far as its person shares it."""
         body = await admitted(request, name)
-        said = await _checked(_REGISTRATION, body)
+        said = await _checked(api_document.REGISTRATION, body)
         _same_network(said.network, file.network)
         now = clock.now()
         await writer.do(lambda connection: stations.register(connection, name, said, now))
 
-    @app.post("/v1/stations/{name}/batches", openapi_extra=_body("Batch"))
+    @app.post("/v1/stations/{name}/batches", openapi_extra=api_document.body("Batch"))
     async def take(request: Request, name: Name, idempotency_key: Annotated[str, Header(pattern=KEY)]) -> BatchAccepted:
         """Records of one level of sharing. The answer 200 says that they are on disk."""
         body = await admitted(request, name)
-        batch = await _checked(_BATCH, body)
+        batch = await _checked(api_document.BATCH, body)
         _same_network(batch.network, file.network)
         one = ingest.Submitted(name, idempotency_key, hashlib.sha256(body).hexdigest(), batch, clock.now())
         try:
@@ -123,6 +115,7 @@ def create_api(
             raise Refused(400, str(error)) from None
         return whole
 
+    api_document.complete(app)
     return app
 
 
@@ -149,50 +142,3 @@ def _reading(engine: Engine, work: Callable[[Connection], Any]) -> Any:
 def _same_network(said: str, ours: str) -> None:
     if said != ours:
         raise Refused(422, f"network: {said!r} is not served here; this is {ours!r}", field="network")
-
-
-def _body(name: str) -> dict[str, Any]:
-    schema = {"Registration": _REGISTRATION, "Batch": _BATCH}[name].json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-_MEANINGS = {
-    400: "The body is not JSON, or not the gzip it says it is.",
-    401: "The station did not show that it is the one in the path.",
-    404: "There is no such thing.",
-    409: "The idempotency key stood for another batch.",
-    413: "More than is taken at once.",
-    415: "Not JSON.",
-    422: "A field is wrong; sending the same again is of no use.",
-    429: "Too often; wait for Retry-After.",
-    503: "It could not be kept; wait for Retry-After.",
-}
-
-
-def _install_problems(app: FastAPI) -> None:
-    async def refused(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Refused)  # noqa: S101 - registered for this kind only
-        headers = {"retry-after": str(error.wait_s)} if error.wait_s else {}
-        if error.status == 401:
-            headers["www-authenticate"] = "Bearer"
-        return JSONResponse(Refusal(message=error.message, field=error.field).model_dump(), error.status, headers)
-
-    async def busy(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(Refusal(message=f"{error}; nothing was kept").model_dump(), 503, {"retry-after": str(BUSY_WAIT_S)})
-
-    async def wrong(_: Request, error: Exception) -> JSONResponse:
-        found: list[dict[str, Any]] = list(getattr(error, "errors", list)())
-        where = str(found[0]["loc"][-1]) if found else ""
-        what = re.sub(r"\s+", " ", str(found[0]["msg"])) if found else "the request is wrong"
-        return JSONResponse(Refusal(message=f"{where}: {what}", field=where or None).model_dump(), 422)
-
-    async def http(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this kind only
-        return JSONResponse(Refusal(message=str(error.detail)).model_dump(), error.status_code, error.headers)
-
-    app.add_exception_handler(Refused, refused)
-    app.add_exception_handler(Busy, busy)
-    app.add_exception_handler(SQLAlchemyError, lambda request, _: busy(request, Busy("the database does not answer")))
-    app.add_exception_handler(RequestValidationError, wrong)
-    app.add_exception_handler(HTTPException, http)

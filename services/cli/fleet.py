@@ -57,12 +57,6 @@ def simulate(
     _allow_files(number)
     chosen = context(config, var)
     file = chosen.file
-    tls = None
-    if file.broker.tls:
-        import ssl
-
-        ca = chosen.secret_path(file.broker.ca_file)
-        tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
     plan = Play(
         credentials=_credentials(number, stations, config, var),
         network=file.network,
@@ -72,7 +66,8 @@ def simulate(
         history_hours=history,
         opt_out=opt_out,
         seed=seed,
-        tls=tls,
+        tls=file.broker.tls,
+        ca_file=chosen.secret_path(file.broker.ca_file),
         seconds=seconds,
     )
     asyncio.run(until_signalled(play(plan, say=typer.echo)))

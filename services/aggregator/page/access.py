@@ -28,7 +28,8 @@ class Access:
         self.guarded = guarded
         self._path = state / "access.json"
         self._hasher = PasswordHasher()
-        self._sessions: OrderedDict[str, float] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        # Until when, and under which password: a new one ends them all, whoever set it.
         self._tries = Allowance(TRIES_PER_MINUTE)
         self._form_key = secrets.token_bytes(32)
         self.first_password = secrets_folder / "aggregator" / "first-password"
@@ -38,12 +39,11 @@ class Access:
             self.set_password(password)
 
     def set_password(self, password: str) -> None:
-        """Keep `password` from now on, and end all sessions. Raises ValueError for a short one, OSError."""
+        """Keep `password` from now on; sessions under another one end. Raises ValueError for a short one, OSError."""
         if len(password) < SHORTEST:
             raise ValueError(f"a password needs {SHORTEST} characters or more")
         write_atomic(self._path, json.dumps({"argon2": self._hasher.hash(password)}).encode())
         self._path.chmod(0o600)
-        self._sessions.clear()
 
     def wait_s(self, address: str, now_s: float) -> int:
         """After how many seconds `address` may try a password; 0 counts as a try."""
@@ -58,7 +58,7 @@ class Access:
         except (VerifyMismatchError, InvalidHashError):
             return None
         session = secrets.token_urlsafe(32)
-        self._sessions[session] = now_s + SESSION_S
+        self._sessions[session] = now_s + SESSION_S, kept
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
         return session
@@ -69,7 +69,10 @@ class Access:
 
     def open_to(self, session: str | None, now_s: float) -> bool:
         """Whether the page may be seen."""
-        return not self.guarded or (session is not None and self._sessions.get(session, 0.0) > now_s)
+        if not self.guarded:
+            return True
+        until_s, password = self._sessions.get(session or "", (0.0, ""))
+        return until_s > now_s and password == self._kept()
 
     def form_token(self, session: str | None) -> str:
         """What a form of this session carries."""

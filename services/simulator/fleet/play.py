@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 
 from services.bus.clock import SystemClock
@@ -33,7 +34,9 @@ class Play:
     history_hours: int = 24
     opt_out: float = 0.0
     seed: int = 1
-    tls: ssl.SSLContext | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    """Whose certificates broker and API must show; None: those the system believes."""
     seconds: float | None = None
     """How long; None until cancelled."""
 
@@ -41,7 +44,7 @@ class Play:
 async def play(plan: Play, say: Callable[[str], None]) -> None:
     """Run until the time is over or it is cancelled; always ends with a summary."""
     clock = SystemClock()
-    uploads = Uploads(plan.url)
+    uploads = Uploads(plan.url, ca_file=plan.ca_file)
 
     def over(station: LightStation, event: AggregatorEvent, span: Span) -> None:
         record = settled(station.home, event, span)
@@ -55,7 +58,7 @@ async def play(plan: Play, say: Callable[[str], None]) -> None:
         clock,
         random=Random(plan.seed),  # noqa: S311 - who opts out is no secret
         opt_out=plan.opt_out,
-        tls=plan.tls,
+        tls=ssl.create_default_context(cafile=plan.ca_file) if plan.tls else None,
         settled=over,
     )
     total = len(crowd.stations)

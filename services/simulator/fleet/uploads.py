@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import requests
 
@@ -33,9 +34,10 @@ class Sent:
 class Uploads:
     """Takes registrations and batches, and sends them from threads of its own."""
 
-    def __init__(self, url: str, workers: int = WORKERS) -> None:
+    def __init__(self, url: str, workers: int = WORKERS, ca_file: Path | None = None) -> None:
         self.sent = Sent()
         self._url = url.rstrip("/")
+        self._believed = True if ca_file is None else str(ca_file)
         self._waiting: queue.Queue[tuple[Credentials, Registration | EventBatch | HourBatch] | None] = queue.Queue()
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._work, name=f"fleet: upload {number}", daemon=True) for number in range(workers)]
@@ -63,6 +65,7 @@ class Uploads:
         with requests.Session() as session:
             # Nothing of the surroundings, such as a proxy or a .netrc, has a place between a station and its aggregator.
             session.trust_env = False
+            session.verify = self._believed
             while (job := self._waiting.get()) is not None:
                 if self._ended.is_set():
                     continue

@@ -1,4 +1,4 @@
-"""From what is typed to an event that can be called. Pure: time, ids and nonces are passed in."""
+"""From what is typed to an event that can be called. Pure: time and ids are passed in."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Typed:
     """Empty for all of the network."""
 
 
-def called(typed: Typed, event_id: str, now: datetime, zone: ZoneInfo, nonce: str, known: Collection[str]) -> Called:
+def called(typed: Typed, event_id: str, now: datetime, zone: ZoneInfo, known: Collection[str]) -> Called:
     """The event that `typed` means. Raises BadValue."""
     check_id(event_id)
     start = parse_start(typed.start, now, zone)
@@ -51,7 +51,6 @@ def called(typed: Typed, event_id: str, now: datetime, zone: ZoneInfo, nonce: st
         start=start,
         end=start + duration,
         ts=now,
-        nonce=nonce,
         goal=_goal(typed.goal, typed.watts),
         methods=_methods(typed.methods),
         priority=typed.priority,
@@ -64,7 +63,7 @@ def called(typed: Typed, event_id: str, now: datetime, zone: ZoneInfo, nonce: st
     return one
 
 
-def amended(before: Called, typed: Typed, now: datetime, zone: ZoneInfo, nonce: str) -> Called:
+def amended(before: Called, typed: Typed, now: datetime, zone: ZoneInfo) -> Called:
     """`before` with what `typed` says otherwise; its empty fields change nothing. Raises BadValue."""
     if typed.start:
         start = parse_start(typed.start, now, zone)
@@ -78,7 +77,6 @@ def amended(before: Called, typed: Typed, now: datetime, zone: ZoneInfo, nonce: 
         start=start,
         end=start + duration,
         ts=now,
-        nonce=nonce,
         goal=_goal(typed.goal, typed.watts) if typed.goal else before.goal,
         notice=typed.notice.strip() or before.notice,
     )
@@ -88,9 +86,9 @@ def amended(before: Called, typed: Typed, now: datetime, zone: ZoneInfo, nonce: 
     return one
 
 
-def cancelled(before: Called, now: datetime, nonce: str) -> Called:
+def cancelled(before: Called, now: datetime) -> Called:
     """The end of `before`."""
-    return replace(before, cancelled=True, ts=now, nonce=nonce)
+    return replace(before, cancelled=True, ts=now)
 
 
 def new_id(now: datetime, salt: str) -> str:
@@ -141,7 +139,7 @@ def _methods(names: Sequence[str]) -> tuple[Method, ...]:
 def _sendable(one: Called) -> None:
     """Raise BadValue for what no station would take."""
     try:
-        one.message("check", None)
+        one.message("check", None, one.ts, "only-to-check")
     except ValidationError as error:
         problem = field_problems(error)[0]
         raise BadValue(problem.field or "event", problem.value, problem.remedy) from None

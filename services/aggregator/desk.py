@@ -38,7 +38,7 @@ class Desk:
             if events.get(connection, chosen) is not None:
                 raise BadValue("id", chosen, "there is an event of this id already; amend it, or choose another")
             known = [one.name for one in stations.enrolled(connection)]
-            one = calling.called(typed, chosen, now, self.context.file.zone, secrets.token_urlsafe(12), known)
+            one = calling.called(typed, chosen, now, self.context.file.zone, known)
             if self.context.file.old_form:
                 one = replace(one, old_id=old_form.parse(old_text(one, self.context.file).encode(), self.context.file.zone).id)
             return events.call(connection, one)
@@ -49,17 +49,13 @@ class Desk:
         """Change an event that is not over. Raises BadValue."""
         now = self.context.clock.now()
         return self._write(
-            lambda connection: events.call(
-                connection, calling.amended(_known(connection, event_id), typed, now, self.context.file.zone, secrets.token_urlsafe(12))
-            )
+            lambda connection: events.call(connection, calling.amended(_known(connection, event_id), typed, now, self.context.file.zone))
         )
 
     def cancel(self, event_id: str) -> Called:
         """Cancel an event that is not over. Raises BadValue."""
         now = self.context.clock.now()
-        return self._write(
-            lambda connection: events.call(connection, calling.cancelled(_known(connection, event_id), now, secrets.token_urlsafe(12)))
-        )
+        return self._write(lambda connection: events.call(connection, calling.cancelled(_known(connection, event_id), now)))
 
     def enrol(self, names: Sequence[str], *, renew: bool = False) -> list[Enrolled]:
         """Take stations in, and let them into the broker. Raises BadValue, OSError."""

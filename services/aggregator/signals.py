@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -136,7 +137,7 @@ class Signals:
         return found
 
     def _signed(self, one: Called, station: str | None) -> bytes:
-        message = one.message(self._file.network, station)
+        message = one.message(self._file.network, station, self._clock.now(), secrets.token_urlsafe(12))
         return sign(message.model_dump_json(exclude_none=True).encode(), self._key, self._file.key_id)
 
     def _presence(self, message: Arrived) -> bool | None:

@@ -118,7 +118,14 @@ def test_presence_is_shown_and_what_was_missed_is_sent_again(running: Aggregator
     wait_until(lambda: row_of(running, "missed").sent, what="sending")
     with station.client() as client:
         client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
-        wait_until(lambda: client.on(f"dr/{NETWORK}/station/house-6/event"), what="the event, once it is back")
+        topic = f"dr/{NETWORK}/station/house-6/event"
+        wait_until(lambda: client.on(topic), what="the event, once it is back")
+        client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": False, "ts": now_text()}, retain=True)
+        client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+        wait_until(lambda: len(client.on(topic)) >= 2, what="the event again")
+        # Sent again it is the same revision, and no replay: its nonce is new.
+        one, two = (event_on(running, heard.payload) for heard in client.on(topic)[:2])
+        assert (one.revision, one.nonce != two.nonce) == (two.revision, True)
         wait_until(lambda: online(running, "house-6") is True, what="online")
         client.publish(f"dr/{NETWORK}/station/house-6/online", "", retain=True)
         wait_until(lambda: online(running, "house-6") is None, what="that it no longer says")

@@ -23,7 +23,7 @@ class Called:
     start: datetime
     end: datetime
     ts: datetime
-    nonce: str
+    """When this revision was called."""
     cancelled: bool = False
     goal: GoalSection | None = None
     methods: tuple[Method, ...] = ()
@@ -35,11 +35,14 @@ class Called:
     old_id: str | None = None
     sent: bool = False
 
-    def message(self, network: str, station: str | None) -> AggregatorEvent:
-        """What goes to `station`, or to all of the network."""
+    def message(self, network: str, station: str | None, ts: datetime, nonce: str) -> AggregatorEvent:
+        """What goes to `station`, or to all of the network, sent at `ts`.
+
+        Sent again it is a new message with a nonce of its own: stations take the same one twice only for a while, then it is a replay.
+        """
         if self.cancelled:
             return AggregatorEvent(
-                action="cancel", id=self.id, revision=self.revision, network=network, station=station, ts=self.ts, nonce=self.nonce
+                action="cancel", id=self.id, revision=self.revision, network=network, station=station, ts=ts, nonce=nonce
             )
         return AggregatorEvent(
             id=self.id,
@@ -54,8 +57,8 @@ class Called:
             programme=self.programme,
             network=network,
             station=station,
-            ts=self.ts,
-            nonce=self.nonce,
+            ts=ts,
+            nonce=nonce,
         )
 
 
@@ -88,7 +91,6 @@ def call(connection: Connection, wanted: Called) -> Called:
         "programme": wanted.programme,
         "to_all": not wanted.stations,
         "ts": wanted.ts,
-        "nonce": wanted.nonce,
         "old_id": wanted.old_id,
     }
     upsert(connection, event, [row])
@@ -147,7 +149,6 @@ def _called(connection: Connection, row: Row[tuple[object, ...]]) -> Called:
         start=row.start,
         end=row.end,
         ts=row.ts,
-        nonce=row.nonce,
         cancelled=row.cancelled,
         goal=None
         if kind is None

@@ -81,8 +81,7 @@ event = Table(
     Column("programme", String(40)),
     Column("to_all", Boolean, nullable=False),
     Column("ts", UtcMillis, nullable=False),
-    # Of this revision; with its nonce, so that sending it again is the same message.
-    Column("nonce", String(64), nullable=False),
+    # When this revision was called.
     Column("old_id", String(64)),
 )
 

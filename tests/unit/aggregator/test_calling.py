@@ -16,11 +16,11 @@ GOOD = Typed("16:00", "PT4H", "pledge", "150")
 
 
 def make(typed: Typed) -> object:
-    return called(typed, "one", NOW, ZONE, "nonce-12345", ["house-1"])
+    return called(typed, "one", NOW, ZONE, ["house-1"])
 
 
 def test_a_local_time_is_local() -> None:
-    one = called(GOOD, "one", NOW, ZONE, "nonce-12345", [])
+    one = called(GOOD, "one", NOW, ZONE, [])
     assert (one.start, one.end - one.start) == (datetime(2026, 12, 1, 15, 0, tzinfo=UTC), timedelta(hours=4))
     assert one.goal is not None
     assert (one.goal.kind, one.goal.reduction_w) == (GoalKind.PLEDGE, 150)
@@ -58,8 +58,8 @@ def test_what_no_station_would_take_is_refused_by_name(field: str, change: dict[
 
 
 def test_amending_changes_what_was_typed_and_nothing_else() -> None:
-    before = called(GOOD, "one", NOW, ZONE, "nonce-12345", [])
-    after = amended(before, Typed("", "PT2H"), NOW, ZONE, "nonce-67890")
+    before = called(GOOD, "one", NOW, ZONE, [])
+    after = amended(before, Typed("", "PT2H"), NOW, ZONE)
     assert (after.start, after.goal, after.end - after.start) == (before.start, before.goal, timedelta(hours=2))
     with pytest.raises(BadValue, match="over already"):
-        amended(replace(before, start=NOW - timedelta(hours=3)), Typed("", "PT2H"), NOW, ZONE, "nonce-67890")
+        amended(replace(before, start=NOW - timedelta(hours=3)), Typed("", "PT2H"), NOW, ZONE)

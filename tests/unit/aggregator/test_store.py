@@ -45,7 +45,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 
 def event(event_id: str = "one", **more: object) -> Called:
-    made = Called(event_id, 0, NOW, NOW + timedelta(hours=1), NOW, "nonce-12345")
+    made = Called(event_id, 0, NOW, NOW + timedelta(hours=1), NOW)
     return replace(made, **more)  # type: ignore[arg-type]
 
 

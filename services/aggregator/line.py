@@ -59,12 +59,13 @@ class Line:
         self._client.disconnect()
         self._client.loop_stop()
 
-    async def publish(self, topic: str, payload: bytes) -> bool:
-        """Send at QoS 1; True once the broker has it. Never waits longer than a few seconds."""
-        return await self.publish_all([(topic, payload)])
+    @property
+    def epoch(self) -> int:
+        """Counts the connections; what was retained comes anew with each."""
+        return self._epoch
 
     async def publish_all(self, messages: list[tuple[str, bytes]]) -> bool:
-        """The same for many; True once the broker has them all."""
+        """Send at QoS 1; True once the broker has them all. Never waits longer than a few seconds."""
         if self.problem is not None:
             return False
         sent = [self._client.publish(topic, payload, 1) for topic, payload in messages]

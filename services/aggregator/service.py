@@ -18,7 +18,7 @@ from services.aggregator import broker_files
 from services.aggregator.api import create_api
 from services.aggregator.desk import Desk
 from services.aggregator.gate import Gate
-from services.aggregator.keys import Unusable, signing_key
+from services.aggregator.keys import StationSecrets, Unusable, signing_key
 from services.aggregator.line import Line
 from services.aggregator.page.access import Access
 from services.aggregator.page.app import create_page
@@ -44,16 +44,12 @@ log = logging.getLogger(__name__)
 async def run(context: Context) -> None:
     """Run until cancelled. Raises CannotStart with one line for a person."""
     file = context.file
-    try:
-        key, secrets = signing_key(context.secrets), context.station_secrets()
-    except Unusable as error:
-        raise CannotStart(str(error)) from None
+    key, secrets = _checked(context)
     engine = context.open_database()
     desk = Desk(context, engine)
     writer = Writer(engine)
     try:
-        desk.write_broker_files()
-        access = Access(context.state, context.secrets, guarded=file.page.guarded)
+        access = _prepared(desk)
         if file.page.guarded and access.first_password.exists():
             log.warning("the page's first password lies in %s; `sps aggregator password` sets your own", access.first_password)
         async with _broker(context) as child:
@@ -69,6 +65,7 @@ async def run(context: Context) -> None:
                 try:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(signals.send(), name="aggregator: events")
+                        tasks.create_task(signals.doubt(), name="aggregator: presence")
                         tasks.create_task(signals.hear(), name="aggregator: answers")
                         tasks.create_task(_delete(context, engine, writer, key, due), name="aggregator: deletions")
                         tasks.create_task(_follow_enrolments(context, child), name="aggregator: enrolments")
@@ -79,6 +76,30 @@ async def run(context: Context) -> None:
     finally:
         writer.close()
         engine.dispose()
+
+
+def _checked(context: Context) -> tuple[Ed25519PrivateKey, StationSecrets]:
+    """What lies in `secrets`, before anything is begun with it. Raises CannotStart."""
+    api = context.file.api
+    certificate, key = context.secret_path(api.cert_file), context.secret_path(api.key_file)
+    try:
+        if certificate is not None:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        return signing_key(context.secrets), context.station_secrets()
+    except Unusable as error:
+        raise CannotStart(str(error)) from None
+    except OSError as error:
+        raise CannotStart(f"api.cert_file, api.key_file: {certificate} and {key} cannot be used: {error.strerror or error}") from None
+
+
+def _prepared(desk: Desk) -> Access:
+    """The broker's files and the page's door. Raises CannotStart."""
+    context = desk.context
+    try:
+        desk.write_broker_files()
+        return Access(context.state, context.secrets, guarded=context.file.page.guarded)
+    except OSError as error:
+        raise CannotStart(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
 async def _serve_api(context: Context, api: FastAPI, listener: socket.socket) -> None:

@@ -46,6 +46,7 @@ class Signals:
         self._topics = NetworkTopics(file.network)
         self._limit = RateLimit()
         self._online: set[str] = set()
+        self._epoch = 0
         self.nudged = asyncio.Event()
         """Set where an event has just been called."""
 
@@ -72,6 +73,20 @@ class Signals:
                     await self.nudged.wait()
             except TimeoutError:
                 pass
+
+    async def doubt(self) -> None:
+        """Forget who is online while the broker cannot tell, until cancelled."""
+        doubted = False
+        while True:
+            lost = self._line.problem is not None
+            if lost and not doubted:
+                try:
+                    await self._writer.do(stations.forget_presence)
+                except Busy as error:
+                    log.warning("presence cannot be forgotten: %s; trying again", error)
+                    lost = False
+            doubted = lost
+            await self._clock.sleep(TRY_AGAIN_S)
 
     async def hear(self) -> None:
         """Keep what stations say, until cancelled; the broker hears that it is kept only when it is on disk."""
@@ -106,7 +121,12 @@ class Signals:
                 heard.append(answers.Heard(name, answer, now))
         presence = [(name, online, now) for name, online in said.items()]
 
+        anew = messages[-1].epoch != self._epoch
+
         def keep(connection: Connection) -> list[answers.Heard]:
+            if anew:
+                # A broker that was killed had no time for anybody's last will.
+                stations.forget_presence(connection)
             stations.present(connection, presence)
             return answers.keep(connection, heard)
 
@@ -114,6 +134,9 @@ class Signals:
             self._tell(
                 ("strange", one.station), "%s answered event %s, which is not known here, or is not enrolled", one.station, one.answer.id
             )
+        if anew:
+            self._online.clear()
+            self._epoch = messages[-1].epoch
         came = [name for name, online in said.items() if online and name not in self._online]
         self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
         await self._remind(came)
@@ -124,9 +147,7 @@ class Signals:
             some = names[first : first + 500]
             now = self._clock.now()
             missing = await asyncio.to_thread(self._read, lambda connection, some=some, now=now: events.unanswered(connection, some, now))
-            for name, one in missing:
-                if one.sent:
-                    await self._line.publish(self._topics.station_event(name), self._signed(one, name))
+            await self._line.publish_all([(self._topics.station_event(name), self._signed(one, name)) for name, one in missing if one.sent])
 
     def _messages(self, one: Called) -> list[tuple[str, bytes]]:
         if one.stations:

@@ -120,3 +120,22 @@ def row(one: Aggregator, event_id: str) -> fleet.EventRow:
 def read_id(one: Aggregator, payload: bytes) -> str:
     key = public_key(one.context.public_key())
     return AggregatorEvent.model_validate_json(verify(payload, {one.file.key_id: key}).payload).id
+
+
+def test_who_was_online_before_the_broker_died_is_unknown_until_it_says_so_again(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        station = one.enrol("house-1")
+        said = {"v": 1, "online": True, "ts": datetime.now(UTC).isoformat()}
+        with station.client() as client:
+            client.publish(f"dr/{NETWORK}/station/house-1/online", said, retain=True)
+            wait_until(lambda: online(one) is True, what="online")
+            one.kill_broker()
+            wait_until(lambda: online(one) is None, 15, what="that nobody knows")
+        station.wait_admitted()
+        with station.client() as client:
+            client.publish(f"dr/{NETWORK}/station/house-1/online", said, retain=True)
+            wait_until(lambda: online(one) is True, 15, what="online again")
+
+
+def online(one: Aggregator) -> bool | None:
+    return one.read(lambda connection: fleet.stations(connection, datetime.now(UTC)))[0].online

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import requests
 import yaml
 from sqlalchemy import Connection
@@ -81,6 +82,12 @@ class Aggregator:
         self._process.wait(10)
         # Its broker is told by the kernel that its parent is gone, and needs a moment for its farewell.
         wait_until(lambda: not self.broker_answers(), 10, what="the end of the broker")
+
+    def kill_broker(self) -> None:
+        """Its broker only; the aggregator starts it again."""
+        for child in psutil.Process(self.pid).children(recursive=True):
+            if child.name() == "mosquitto":
+                child.kill()
 
     def broker_answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.file.broker.port), 1):

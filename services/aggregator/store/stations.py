@@ -78,6 +78,11 @@ def register(connection: Connection, name: str, said: Registration, now: datetim
     )
 
 
+def forget_presence(connection: Connection) -> None:
+    """Nobody is known to be connected: what was said of it may be out of date."""
+    connection.execute(update(station).where(station.c.online.is_not(None)).values(online=None))
+
+
 def present(connection: Connection, said: Sequence[tuple[str, bool | None, datetime]]) -> None:
     """Keep who is connected, as each said last; None: it no longer says."""
     if said:

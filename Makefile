@@ -34,8 +34,9 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
+docs: .venv/.installed-dev  ## write docs/bus/ and docs/aggregator/openapi.yaml anew from the message models
 	$(BIN)/python -m services.bus.documents
+	$(BIN)/python -m services.bus.uplink.openapi
 
 lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }

@@ -53,6 +53,8 @@ BENCHMARKS = {
     "fleet_fanout": "fleet",
     "fleet_growth": "fleet",
     "fleet_ingest": "fleet",
+    "event_hop": "event_hop",
+    "upload": "upload",
 }
 """Each figure's name, and the module here whose `measure()` returns it (perhaps among others)."""
 

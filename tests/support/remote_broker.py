@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,8 +113,12 @@ class RemoteAggregator:
         payload = json.dumps(body) if isinstance(body, dict) else body
         self._client.publish(topic or self.topics.event, payload, 1, retain).wait_for_publish(10)
 
-    def send_soon(self, body: bytes | str) -> Any:
-        return self._client.publish(self.topics.event, body, 1)
+    def send_soon(self, body: bytes | str, topic: str | None = None) -> Any:
+        return self._client.publish(topic or self.topics.event, body, 1)
+
+    def watch(self, handler: Callable[[str, bytes], None]) -> None:
+        """Have `handler` called with whatever comes from now on, in the client's thread."""
+        self._client.on_message = lambda _c, _d, m: handler(m.topic, bytes(m.payload))
 
     def answers(self, event_id: str | None = None, name: str = "demo") -> list[dict[str, Any]]:
         found = [heard.json for heard in self.heard if heard.topic == self.topics.answer(name)]

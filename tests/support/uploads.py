@@ -17,6 +17,7 @@ from services.core.preferences import SharingLevel
 from services.gateway.aggregator_link import uploading
 from services.gateway.aggregator_link.collecting import Collector
 from services.gateway.aggregator_link.consent_book import ConsentBook
+from services.gateway.aggregator_link.posting import Poster
 from services.gateway.aggregator_link.sending import Sender
 from services.gateway.aggregator_link.sent_log import SentLog
 from services.gateway.aggregator_link.uploading import Uploader
@@ -92,14 +93,10 @@ class Rig:
         http = AggregatorHttp.model_validate({"url": self.server.url, "batch_records": 100, "timeout_s": 1.0, **self.settings})
         collector = Collector(RecorderLink(self.recorder), "Borough", "demo")
         return Uploader(
-            self.gateway,
             collector,
-            Sender(http, self.folder / "var"),
+            Poster(Sender(http, self.folder / "var"), self.sent, SystemClock(), self.server.url),
             self.consent,
-            self.sent,
-            SystemClock(),
             Random(1),
-            receiver=self.server.url,
             batch_records=http.batch_records,
             followed=self.followed,
             able=ABLE,

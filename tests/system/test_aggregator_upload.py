@@ -5,17 +5,28 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.bus.clock import SystemClock
+from services.core.config.aggregator import AggregatorHttp
 from services.core.preferences import SharingLevel
-from services.gateway.aggregator_link import positions
-from services.gateway.aggregator_link.sending import retry_after_s
+from services.gateway.aggregator_link.collecting import Collector
+from services.gateway.aggregator_link.positions import Positions
+from services.gateway.aggregator_link.posting import Poster
+from services.gateway.aggregator_link.results import retry_after_s
+from services.gateway.aggregator_link.sending import Sender
+from services.gateway.aggregator_link.table import Participant
+from services.gateway.aggregator_link.table_uploading import TableUploader
+from services.gateway.recorder_link import RecorderLink
 from services.recorder.columns import NAMES
-from services.recorder.journal import FILE_NAME, Journal
+from services.recorder.journal import FILE_NAME, Journal, StateRow
 from tests.support.misbehaving import MISBEHAVIOURS, Aggregator
 from tests.support.ports import free_port
-from tests.support.uploads import START, Rig, fill, query_api, quick
+from tests.support.recorder import event
+from tests.support.uploads import ABLE, START, Rig, fill, query_api, quick
 from tests.support.waiting import wait_for
 
 ROWS = 450
@@ -118,8 +129,7 @@ async def test_days_offline_are_caught_up_with(tmp_path, monkeypatch):
             away.close()
             rig.share(SharingLevel.FULL, past=True)
             async with rig.running() as uploader:
-                await wait_for(lambda: uploader.progress.state == "waiting", what="nobody there")
-                assert "does not answer" in uploader.progress.detail
+                await wait_for(lambda: "does not answer" in uploader.progress.detail, what="nobody there")
                 assert rig.sent.page(None, 50) == [], "nothing left, so nothing stands in the log of what left"
                 back = Aggregator(port=port)
                 await wait_for(lambda: len(back.records("full")) == rows, 30, what="three days of rows")
@@ -169,7 +179,7 @@ async def test_lowering_the_level_stops_in_the_middle_of_a_body_and_drops_what_l
         await rig.until_idle(uploader)
         await asyncio.sleep(0.5)
         assert len(server.records("full")) == 100, "what was under way when the level was lowered, and nothing after"
-        assert positions.load(rig.gateway).full is None
+        assert Positions.read(rig.sent.place()).full is None
         rig.share(SharingLevel.FULL)
         await asyncio.sleep(0.5)
         assert len(server.records("full")) == 100, "raised again without the past: what was dropped stays in the house"
@@ -208,6 +218,71 @@ async def test_who_we_are_is_shown_and_a_wrong_secret_waits_until_it_is_mended(a
         secret.write_text("right\n")
         await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
     assert "hunter2" not in str([entry.body + entry.outcome for entry in rig.sent.page(None, 200)])
+
+
+async def test_an_events_figures_go_out_at_level_event_and_again_when_they_change(rig, server):
+    journal = Journal(rig.folder / "var" / FILE_NAME)
+
+    def tell(reduction_wh, *, final):
+        interval = {"start": at(8), "end": at(9), "baseline_wh": 100.0, "reduction_wh": reduction_wh, "avoided_wh": 9.0, "covered": 1.0}
+        performance = {"ts": at(9), "event_id": "e1", "intervals": [interval | {"pv_wh": 3.0, "import_wh": 60.0}], "final": final,
+                       "reduction_wh": reduction_wh, "avoided_wh": 9.0, "covered": 1.0, "notes": ["a note"], "pledge_w": 40.0}  # fmt: skip
+        body = json.loads(event("e1", START, START + timedelta(hours=1), "completed", status_reason="a sentence"))
+        ts = round(datetime.now(UTC).timestamp() * 1000)
+        journal.write({}, [StateRow("event/e1", ts, json.dumps(body)), StateRow("event/e1/performance", ts, json.dumps(performance))])
+        rig.followed.stamps["e1"] = str(reduction_wh)
+
+    tell(40.0, final=False)
+    rig.share(SharingLevel.EVENT, {"event.baseline": False}, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("event")) == 1, what="the event")
+        tell(45.0, final=True)
+        uploader.news()
+        await wait_for(lambda: len(server.records("event")) == 2, what="its last figures")
+        await rig.until_idle(uploader)
+    first, last = server.records("event")
+    assert (first["final"], last["final"], last["reduction_wh"]) == (False, True, 45.0)
+    assert last["intervals"] == [{"start": at(8), "end": at(9), "reduction_wh": 45.0, "avoided_wh": 9.0, "covered": 1.0}]
+    assert not set(last) & {"baseline_wh", "baseline_method", "notes", "import_wh", "pv_wh"}
+    assert "sentence" not in json.dumps(last)
+    assert server.records("full") == server.records("hourly") == []
+    journal.close()
+
+
+def at(hour):
+    return f"2026-11-23T{hour:02}:00:00.000Z"
+
+
+@pytest.mark.parametrize("level", [SharingLevel.NONE, SharingLevel.HOURLY, SharingLevel.FULL])
+async def test_tables_get_what_is_shared_under_their_own_names(level, rig, server):
+    now = datetime.now(UTC)
+    journal = Journal(rig.folder / "var" / FILE_NAME)
+    row = dict.fromkeys(NAMES) | {"p4_w": 1234, "soc_pct": 7000, "p1_w": 1000}
+    journal.write({round((now - timedelta(minutes=2)).timestamp() * 1000): list(row.values())})
+    journal.close()
+    rig.share(level, {}, past=True)
+    http = AggregatorHttp.model_validate({"url": server.url, "profile": "table"})
+    poster = Poster(Sender(http, rig.folder / "var"), rig.sent, SystemClock(), server.url)
+    who = Participant("demo", "Borough", ZoneInfo("America/New_York"), 20.0)
+    uploader = TableUploader(
+        Collector(RecorderLink(rig.recorder), "Borough", "demo"), poster, rig.consent, Random(1), rig.followed, ABLE, who
+    )
+    task = asyncio.create_task(uploader.run())
+    await wait_for(lambda: uploader.progress.state in ("idle", "off"), what=str(uploader.progress))
+    task.cancel()
+    live, analysis = server.tables["live"], server.tables["analysis"]
+    if level is SharingLevel.NONE:
+        assert server.asked == []
+        return
+    assert analysis["max flex WhAC"] == "921.6"
+    assert (analysis["name"], analysis["network"]) == ("demo", "Borough")
+    if level is SharingLevel.FULL:
+        assert {name: live[name] for name in ("name", "pv w", "battery", "flex wh")} == {
+            "name": "demo", "pv w": "123.4", "battery": "70.0", "flex wh": "576.0",
+        }  # fmt: skip
+    else:
+        assert live == {}
+    assert [entry.kind for entry in rig.sent.page(None, 10)][-1] == ("table live" if level is SharingLevel.FULL else "table analysis")
 
 
 async def test_a_deletion_request_is_sent_and_noted(rig, server):

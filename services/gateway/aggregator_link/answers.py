@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from services.bus.client import Received
@@ -23,6 +24,7 @@ from services.gateway.aggregator_link.buckets import Bucket
 from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Way
+from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.sent_log import SentLog
 
 log = logging.getLogger(__name__)
@@ -151,7 +153,8 @@ class Answers:
     async def _send(self, connection: Connection, topic: str, body: bytes, epoch: int) -> None:
         try:
             to = f"{self._receiver} {topic}"
-            number = await asyncio.to_thread(self._sent.begin, self._clock.now(), to=to, route="mqtt", kind="answers", records=1, body=body)
+            begin = partial(self._sent.begin, to=to, route="mqtt", kind="answers", records=1, body=Packed.of(body))
+            number = await asyncio.to_thread(begin, self._clock.now())
             if self._consent.gate() == epoch:
                 connection.send(Outgoing(topic, body, 1, False))
                 await asyncio.to_thread(self._sent.end, number, "sent")

@@ -15,6 +15,7 @@ from services.bus.uplink.batches import Kind, idempotency_key
 from services.core.consent import ALWAYS, Grants
 from services.core.sharing import shared, shared_rows
 from services.core.sharing_fields import RecordKind
+from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.positions import Place
 from services.gateway.problems import ApiError, Problem
 from services.gateway.recorder_link import RecorderLink
@@ -46,7 +47,7 @@ class Batch:
     epoch: int
     """Of the consent they were made under."""
     records: int
-    body: bytes
+    body: Packed
     key: str
     place: Place | None = None
     """For the kinds that follow a cursor."""
@@ -62,7 +63,7 @@ class Batch:
         return Resume(key=self.key, epoch=self.epoch, place=self.place, events=events, until=self.until).model_dump_json()
 
     @classmethod
-    def resumed(cls, kind: Kind, records: int, body: bytes, resume: str) -> "Batch":
+    def resumed(cls, kind: Kind, records: int, body: Packed, resume: str) -> "Batch":
         """The batch that was begun. Raises ValueError if what was kept makes no sense."""
         kept = Resume.model_validate_json(resume)
         return cls(kind, kept.epoch, records, body, kept.key, kept.place, kept.events, kept.until, more=kept.place is not None)
@@ -172,7 +173,7 @@ class Collector:
         body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode() if records else b""
         key = idempotency_key(self.name, kind, before.cursor, after.cursor, grants.epoch, body)
         place = None if kind == "event" else after
-        return Batch(kind, grants.epoch, len(records), body, key, place, events, until, more)
+        return Batch(kind, grants.epoch, len(records), Packed.of(body), key, place, events, until, more)
 
 
 def digest(record: Mapping[str, Any]) -> str:

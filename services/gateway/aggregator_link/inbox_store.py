@@ -78,6 +78,10 @@ class InboxStore:
         """Whether its nonce may have been forgotten."""
         return signal.nonce is not None and self._floor is not None and signal.sent <= self._floor
 
+    def distrust(self, until: datetime) -> None:
+        """Refuse signed messages sent up to then: their nonces are not known any more."""
+        self._floor = until if self._floor is None else max(self._floor, until)
+
     def take(self, signal: Signal, now: datetime) -> None:
         """Remember `signal` as to be delivered."""
         before = self.known.pop(signal.id, None)
@@ -123,7 +127,7 @@ class InboxStore:
             del self._nonces[key]
         while len(self._nonces) > MOST_NONCES:
             _, gone = self._nonces.popitem(last=False)
-            self._floor = gone.sent if self._floor is None else max(self._floor, gone.sent)
+            self.distrust(gone.sent)
 
     def _load(self) -> None:
         if (data := read_state(self._path)) is None:
@@ -131,7 +135,6 @@ class InboxStore:
         try:
             file = _File.model_validate_json(data)
         except ValidationError:
-            # Without the nonces nothing signed before now can be told from a replay.
             self.complaint = f"{self._path} cannot be read and is begun anew; events that were not delivered yet are lost"
             return
         self.known = OrderedDict((one.signal.id, one) for one in file.known)

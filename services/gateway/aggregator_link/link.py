@@ -33,7 +33,9 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox import Inbox, Send
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Rules, Way
-from services.gateway.aggregator_link.sending import Result, Sender
+from services.gateway.aggregator_link.posting import Poster
+from services.gateway.aggregator_link.results import Result
+from services.gateway.aggregator_link.sending import Sender
 from services.gateway.aggregator_link.sent_log import SentLog
 from services.gateway.aggregator_link.table import Participant
 from services.gateway.aggregator_link.table_uploading import TableUploader
@@ -89,8 +91,9 @@ class AggregatorLink:
     async def run(self) -> None:
         """Until cancelled. A part that fails is begun again: the others go on."""
         around = self._around
-        for complaint in filter(None, (self.store.complaint,)):
-            around.bus.report(complaint)
+        if self.store.complaint is not None:
+            around.bus.report(self.store.complaint)
+            self.store.distrust(around.clock.now())
         connecting = None
         if self._connection is not None:
             connecting = asyncio.create_task(self._always("aggregator: connection", self._connection.run))
@@ -130,7 +133,7 @@ class AggregatorLink:
 
     def upload_state(self) -> Progress:
         """How the upload stands."""
-        return Progress("off") if self.uploader is None else self.uploader.progress
+        return Progress("off", "") if self.uploader is None else self.uploader.progress
 
     async def forget(self) -> Result | None:
         """Ask the aggregator to delete what it has; None where nothing is ever uploaded."""
@@ -187,20 +190,15 @@ class AggregatorLink:
         collector = Collector(around.recorder, self.settings.network, self._name)
         receiver = f"{urlsplit(http.url).scheme}://{urlsplit(http.url).netloc}"
         followed = _Followed(self.store, around.heard)
-        sender = Sender(http, around.var)
+        poster = Poster(Sender(http, around.var), around.sent, around.clock, receiver)
         if http.profile == "table":
             who = Participant(self._name, self.settings.network, station.zone, station.battery.floor_pct)
-            parts = (collector, sender, around.consent, around.sent, around.clock, around.random)
-            return TableUploader(*parts, receiver, followed, able(station), who)
+            return TableUploader(collector, poster, around.consent, around.random, followed, able(station), who)
         return Uploader(
-            around.folder,
             collector,
-            sender,
+            poster,
             around.consent,
-            around.sent,
-            around.clock,
             around.random,
-            receiver=receiver,
             batch_records=http.batch_records,
             followed=followed,
             able=able(station),

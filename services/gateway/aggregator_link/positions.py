@@ -1,13 +1,9 @@
-"""How far each kind of record has been taken by the aggregator, on disk."""
-
-from pathlib import Path
+"""How far each kind of record has been taken by the aggregator."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.bus.messages.base import Utc
-from services.bus.state_file import read_state, write_atomic
 
-FILE = "uplink.json"
 MOST_EVENTS = 1000
 
 
@@ -31,17 +27,15 @@ class Positions(BaseModel):
     """Of each event, a digest of what was taken last."""
     registered: str = ""
 
+    def text(self) -> str:
+        """As it is kept."""
+        events = dict(list(self.events.items())[-MOST_EVENTS:])
+        return self.model_copy(update={"events": events}).model_dump_json()
 
-def load(folder: Path) -> Positions:
-    """What was kept in `folder`; a damaged file counts as none: what was sent is sent again, and taken for one. Raises OSError."""
-    data = read_state(folder / FILE)
-    try:
-        return Positions() if data is None else Positions.model_validate_json(data)
-    except ValidationError:
-        return Positions()
-
-
-def save(folder: Path, positions: Positions) -> None:
-    """Keep `positions`. Raises OSError."""
-    events = dict(list(positions.events.items())[-MOST_EVENTS:])
-    write_atomic(folder / FILE, positions.model_copy(update={"events": events}).model_dump_json().encode())
+    @classmethod
+    def read(cls, text: str | None) -> "Positions":
+        """From what was kept; what makes no sense counts as none: what was sent is sent again, and taken for one."""
+        try:
+            return cls() if text is None else cls.model_validate_json(text)
+        except ValidationError:
+            return cls()

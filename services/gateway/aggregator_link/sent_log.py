@@ -4,13 +4,14 @@ import csv
 import io
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+
+from services.gateway.aggregator_link.packing import Packed
 
 FILE = "sent.db"
 MAX_BYTES = 64_000_000
@@ -24,6 +25,8 @@ CREATE TABLE IF NOT EXISTS sent (
     resume TEXT, open INTEGER NOT NULL
 ) STRICT
 """
+_PLACE = "CREATE TABLE IF NOT EXISTS place (one INTEGER PRIMARY KEY CHECK (one = 1), positions TEXT NOT NULL) STRICT"
+_MOVE = "INSERT INTO place VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET positions = excluded.positions"
 _COLUMNS = "id, ts_ms, receiver, route, kind, records, bytes, outcome, attempts, body"
 
 UNDER_WAY = "under way"
@@ -61,14 +64,14 @@ class SentLog:
             raise OSError(f"{self._path}: {error}") from error
         with self._open() as db:
             db.execute(_SCHEMA)
+            db.execute(_PLACE)
 
     def begin(
-        self, ts: datetime, *, to: str, route: Literal["http", "mqtt"], kind: str, records: int, body: bytes, resume: str | None = None
+        self, ts: datetime, *, to: str, route: Literal["http", "mqtt"], kind: str, records: int, body: Packed, resume: str | None = None
     ) -> int:
         """Note what is about to leave, before it does. Its number. With `resume` it can be taken up again after a restart."""
-        packed = zlib.compress(body, 6)
         with self._open() as db:
-            values = (round(ts.timestamp() * 1000), to, route, kind, records, len(body), UNDER_WAY, 1, packed, resume, 1)
+            values = (round(ts.timestamp() * 1000), to, route, kind, records, body.size, UNDER_WAY, 1, body.wire, resume, 1)
             columns = _COLUMNS.removeprefix("id, ") + ", resume, open"
             query = f"INSERT INTO sent ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed names
             number = db.execute(query, values).lastrowid
@@ -81,30 +84,41 @@ class SentLog:
         with self._open() as db:
             db.execute("UPDATE sent SET attempts = attempts + 1, outcome = ? WHERE id = ?", (UNDER_WAY, number))
 
-    def end(self, number: int, outcome: str) -> None:
-        """What became of it, for good."""
-        self._put(number, outcome, still_open=False)
+    def end(self, number: int, outcome: str, *, moved: str | None = None) -> None:
+        """What became of it, for good; and in the same stroke where the station stands now."""
+        with self._open() as db:
+            db.execute("UPDATE sent SET outcome = ?, open = 0 WHERE id = ?", (outcome[:300], number))
+            if moved is not None:
+                db.execute(_MOVE, (moved,))
 
     def waits(self, number: int, why: str) -> None:
         """It was not taken, and is to be sent again as it is."""
-        self._put(number, why, still_open=True)
+        with self._open() as db:
+            db.execute("UPDATE sent SET outcome = ? WHERE id = ?", (why[:300], number))
+
+    def place(self) -> str | None:
+        """Where the station stood last."""
+        with self._open() as db:
+            found = db.execute("SELECT positions FROM place").fetchone()
+        return None if found is None else str(found[0])
+
+    def move(self, positions: str) -> None:
+        """Where it stands now."""
+        with self._open() as db:
+            db.execute(_MOVE, (positions,))
 
     def never_left(self, number: int) -> bool:
         """There was nobody to take it. Whether the entry is gone: it stays if an earlier attempt may have left."""
         with self._open() as db:
             return db.execute("DELETE FROM sent WHERE id = ? AND attempts <= 1", (number,)).rowcount > 0
 
-    def unfinished(self) -> list[tuple[int, str, str, int, bytes]]:
+    def unfinished(self) -> list[tuple[int, str, str, int, Packed]]:
         """What was begun and never ended: number, kind, what `resume` said, records and body, the oldest first."""
         with self._open() as db:
             found = db.execute(
-                "SELECT id, kind, resume, records, body FROM sent WHERE open = 1 AND resume IS NOT NULL ORDER BY id"
+                "SELECT id, kind, resume, records, bytes, body FROM sent WHERE open = 1 AND resume IS NOT NULL ORDER BY id"
             ).fetchall()
-        return [(number, kind, resume, records, zlib.decompress(packed)) for number, kind, resume, records, packed in found]
-
-    def _put(self, number: int, outcome: str, *, still_open: bool) -> None:
-        with self._open() as db:
-            db.execute("UPDATE sent SET outcome = ?, open = ? WHERE id = ?", (outcome[:300], int(still_open), number))
+        return [(number, kind, resume, records, Packed(size, wire)) for number, kind, resume, records, size, wire in found]
 
     def page(self, before: int | None, limit: int) -> list[Entry]:
         """The latest first, those below `before`."""
@@ -157,5 +171,5 @@ class SentLog:
 
 def _entry(row: tuple[int, int, str, Literal["http", "mqtt"], str, int, int, str, int, bytes]) -> Entry:
     number, ts_ms, receiver, route, kind, records, size, outcome, attempts, packed = row
-    body = zlib.decompress(packed).decode("utf-8", "replace")
+    body = Packed(size, packed).plain().decode("utf-8", "replace")
     return Entry(number, datetime.fromtimestamp(ts_ms / 1000, UTC), receiver, route, kind, records, size, outcome, attempts, body)

@@ -9,15 +9,16 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from services.bus.clock import Clock
 from services.core.consent import Grants
 from services.core.sharing import shared, shared_rows
 from services.core.sharing_fields import RecordKind
 from services.gateway.aggregator_link import table
 from services.gateway.aggregator_link.collecting import Collector
 from services.gateway.aggregator_link.consent_book import ConsentBook
-from services.gateway.aggregator_link.sending import Gate, Outcome, Result, Sender
-from services.gateway.aggregator_link.sent_log import SentLog
+from services.gateway.aggregator_link.gate import Gate
+from services.gateway.aggregator_link.packing import Packed
+from services.gateway.aggregator_link.posting import Letter, Poster
+from services.gateway.aggregator_link.results import Outcome, Result
 from services.gateway.aggregator_link.uploading import Followed, Progress
 from services.gateway.problems import ApiError
 
@@ -38,12 +39,9 @@ class TableUploader:
     """Belongs to the event loop."""
 
     collector: Collector
-    sender: Sender
+    poster: Poster
     consent: ConsentBook
-    sent: SentLog
-    clock: Clock
     random: Random
-    receiver: str
     followed: Followed
     able: Mapping[str, Any]
     who: table.Participant
@@ -68,33 +66,33 @@ class TableUploader:
             except (_Later, ApiError, OSError) as later:
                 self._ids.clear()
                 self.progress.state, self.progress.detail = "waiting", str(later)
-                log.warning("table at %s: %s", self.receiver, later)
+                log.warning("table at %s: %s", self.poster.receiver, later)
             else:
                 state = "idle" if self.consent.grants.begins(RecordKind.EVENT) else "off"
                 self.progress.state, self.progress.detail = state, ""
-            await self.clock.sleep(LIVE_EVERY_S * self.random.uniform(0.9, 1.1))
+            await self.poster.clock.sleep(LIVE_EVERY_S * self.random.uniform(0.9, 1.1))
 
     async def _round(self) -> None:
         grants, gate = self.consent.grants, Gate(self.consent.gate)
         able = shared(RecordKind.REGISTRATION, self.able, grants)
-        now = self.clock.now()
+        now = self.poster.clock.now()
         row = await self._latest_row(grants)
         if (fields := table.live(self.who, row, able, now)) is not None:
             record = await self._record("live", gate)
-            await self._patch("/live", {"records": [{"id": record, "fields": fields}]}, "live", gate)
+            await self._patch("/live", {"records": [{"id": record, "fields": fields}]}, "table live", gate)
         if self._analysed_at is None or now - self._analysed_at >= ANALYSIS_EVERY:
             events = [found for event_id, _ in list(self.followed.ids()) if (found := await self.collector.event(event_id, grants))]
             events.sort(key=lambda one: str(one["start"]))
             analysis = table.analysis(self.who, events, await self._hours(grants), able, now)
             if analysis is not None:
                 record = await self._record("analysis", gate)
-                await self._patch(f"/analysis/{record}", {"fields": analysis}, "analysis", gate)
+                await self._patch(f"/analysis/{record}", {"fields": analysis}, "table analysis", gate)
             self._analysed_at = now
 
     async def _latest_row(self, grants: Grants) -> dict[str, Any] | None:
         if grants.begins(RecordKind.FULL) is None:
             return None
-        start = (self.clock.now() - timedelta(minutes=5)).isoformat()
+        start = (self.poster.clock.now() - timedelta(minutes=5)).isoformat()
         answer = await self.collector.recorder.get("/api/rows", {"start": start, "limit": "1000"})
         rows = shared_rows(answer.get("columns", ()), answer.get("rows", ()), grants) if isinstance(answer, dict) else []
         return rows[-1] if rows else None
@@ -102,7 +100,7 @@ class TableUploader:
     async def _hours(self, grants: Grants) -> list[dict[str, Any]]:
         if grants.begins(RecordKind.HOURLY) is None:
             return []
-        now = self.clock.now()
+        now = self.poster.clock.now()
         span = {"start": (now - DAYS).isoformat(), "end": now.replace(minute=0, second=0, microsecond=0).isoformat()}
         answer = await self.collector.recorder.get("/api/hours", span)
         found = (shared(RecordKind.HOURLY, one, grants) for one in answer if isinstance(one, dict)) if isinstance(answer, list) else ()
@@ -110,7 +108,7 @@ class TableUploader:
 
     async def _record(self, name: str, gate: Gate) -> str:
         if name not in self._ids:
-            result, answer = await asyncio.to_thread(self.sender.get, table.query(name, self.who.name), gate)
+            result, answer = await asyncio.to_thread(self.poster.sender.get, table.query(name, self.who.name), gate)
             if result.outcome is not Outcome.TAKEN:
                 raise _Later(result.detail)
             if (found := table.record_id(answer)) is None:
@@ -121,13 +119,7 @@ class TableUploader:
     async def _patch(self, path: str, content: dict[str, Any], kind: str, gate: Gate) -> None:
         body = json.dumps(content, separators=(",", ":")).encode()
 
-        def send_and_note() -> Result:
-            number = self.sent.begin(self.clock.now(), to=self.receiver, route="http", kind=f"table {kind}", records=1, body=body)
-            result = self.sender.send("PATCH", path, body, gate, packed=False, attempted=lambda: self.sent.again(number))
-            if result.left or not self.sent.never_left(number):
-                self.sent.end(number, result.outcome.value if result.outcome is Outcome.TAKEN else result.detail)
-            return result
-
-        result = await asyncio.to_thread(send_and_note)
+        letter = Letter("PATCH", path, Packed.of(body), kind, 1, packed=False)
+        result, _ = await asyncio.to_thread(self.poster.post, letter, gate)
         if result.outcome not in (Outcome.TAKEN, Outcome.WITHDRAWN):
             raise _Later(result.detail)

@@ -5,14 +5,12 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from services.bus.clock import Clock
 from services.bus.uplink.batches import KINDS, Kind, batches_path, data_path, stations_path
 from services.core.consent import Grants
 from services.core.sharing import shared
@@ -20,8 +18,10 @@ from services.core.sharing_fields import RecordKind
 from services.gateway.aggregator_link import positions
 from services.gateway.aggregator_link.collecting import Batch, Collector, digest
 from services.gateway.aggregator_link.consent_book import ConsentBook
-from services.gateway.aggregator_link.sending import Gate, Outcome, Result, Sender
-from services.gateway.aggregator_link.sent_log import SentLog
+from services.gateway.aggregator_link.gate import Gate
+from services.gateway.aggregator_link.packing import Packed
+from services.gateway.aggregator_link.posting import Letter, Poster
+from services.gateway.aggregator_link.results import Outcome, Result
 from services.gateway.problems import ApiError
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,14 @@ class _Changed(Exception):
     """What is shared has changed: begin anew with what holds now."""
 
 
+def _raise(result: Result) -> None:
+    """What ends this round."""
+    if result.outcome is Outcome.WITHDRAWN:
+        raise _Changed
+    if result.outcome is Outcome.LATER:
+        raise _Away(result.detail, result.retry_after_s)
+
+
 class Followed(Protocol):
     """What the uploader must know of events."""
 
@@ -67,9 +75,9 @@ class Followed(Protocol):
 class Progress:
     """How the upload stands, for the page."""
 
-    state: str = "idle"
-    """`off`, `idle`, `sending`, `waiting` or `refused`."""
-    detail: str = ""
+    state: str = "waiting"
+    """`off`, `idle`, `sending` or `waiting`."""
+    detail: str = "it has just begun"
     pending: int = 0
     more: bool = False
     """Whether more waits than `pending`."""
@@ -82,26 +90,22 @@ class Uploader:
 
     def __init__(
         self,
-        folder: Path,
         collector: Collector,
-        sender: Sender,
+        poster: Poster,
         consent: ConsentBook,
-        sent: SentLog,
-        clock: Clock,
         random: Random,
         *,
-        receiver: str,
         batch_records: int,
         followed: Followed,
         able: Mapping[str, Any],
         tell: Callable[[str, str], None],
     ) -> None:
         """`able` is what the station can do; `tell` gives the person a message and its remedy."""
-        self._folder, self._collector, self._sender, self._consent = folder, collector, sender, consent
-        self._sent, self._clock, self._random, self._receiver = sent, clock, random, receiver
+        self._collector, self._poster, self._consent, self._random = collector, poster, consent, random
+        self._sent, self._clock = poster.sent, poster.clock
         self._most = self._limit = batch_records
         self._followed, self._able, self._tell = followed, able, tell
-        self._places = positions.load(folder)
+        self._places = positions.Positions.read(poster.sent.place())
         self._seen: dict[str, str] = {}
         self._begun: dict[str, tuple[Batch, int | None]] = {}
         """Batches that were begun and not taken, by kind, with their number in the log of what was sent."""
@@ -146,14 +150,12 @@ class Uploader:
 
     async def forget(self) -> Result:
         """Ask the aggregator to delete what it has of this station."""
-        gate = Gate(lambda: 0)  # whatever is shared: this shares nothing
-        number = await asyncio.to_thread(self._begin, "deletion request", 0, b"")
-        result = await asyncio.to_thread(self._sender_alone().send, "DELETE", data_path(self._collector.name), None, gate)
-        await asyncio.to_thread(self._sent.end, number, "sent" if result.outcome is Outcome.TAKEN else result.detail)
+        # Over a connection of its own, and through a gate that never closes: it shares nothing.
+        poster = replace(self._poster, sender=self._poster.sender.another())
+        letter = Letter("DELETE", data_path(self._collector.name), Packed.of(b""), "deletion request", 0)
+        result, _ = await asyncio.to_thread(poster.post, letter, Gate(lambda: 0))
+        poster.sender.close()
         return result
-
-    def _sender_alone(self) -> Sender:
-        return self._sender.another()
 
     async def _round(self) -> None:
         """Everything there is to send now."""
@@ -174,7 +176,7 @@ class Uploader:
             self._seen.clear()
         if changes:
             self._places = self._places.model_copy(update=changes)
-            positions.save(self._folder, self._places)
+            self._sent.move(self._places.text())
 
     def _take_up(self) -> None:
         """What was begun before a restart is gone on with, if it may still leave."""
@@ -204,12 +206,14 @@ class Uploader:
         content = {"v": 1, "network": self._collector.network, "level": now.level.value, **able}
         if self._places.registered == (wanted := digest(content)):
             return
-        body = json.dumps(content, separators=(",", ":")).encode()
-        result = await self._send("PUT", stations_path(self._collector.name), body, kind="registration", records=1)
-        if result.outcome is Outcome.REFUSED:
+        body = Packed.of(json.dumps(content, separators=(",", ":")).encode())
+        moved = self._places.model_copy(update={"registered": wanted})
+        letter = Letter("PUT", stations_path(self._collector.name), body, "registration", 1, moved=moved.text())
+        result, _ = await asyncio.to_thread(self._poster.post, letter, self._gate)
+        _raise(result)
+        if result.outcome is not Outcome.TAKEN:
             self._set_aside("the station's registration", result.detail)
-        self._places = self._places.model_copy(update={"registered": wanted})
-        await asyncio.to_thread(positions.save, self._folder, self._places)
+        self._places = moved
 
     async def _send_events(self, grants: Grants) -> None:
         if grants.begins(RecordKind.EVENT) is None:
@@ -255,9 +259,13 @@ class Uploader:
         """Send one batch and move on; False if it was too large. Raises _Away and _Changed."""
         if batch.epoch != self._consent.gate():
             raise _Changed
+        changes: dict[str, Any] = {} if batch.place is None else {batch.kind: batch.place}
+        if batch.events is not None:
+            changes["events"] = {**self._places.events, **batch.events}
+        moved = self._places.model_copy(update=changes)
         if batch.records:
             self._say("sending", "", batch)
-            result = await self._send_batch(batch)
+            result = await self._send_batch(batch, moved)
             if result.outcome is Outcome.TOO_LARGE and batch.records > 1:
                 self._limit = max(batch.records // 2, 1)
                 return False
@@ -265,73 +273,41 @@ class Uploader:
                 self._set_aside(f"{batch.records} records of kind {batch.kind}", result.detail)
             else:
                 self._limit = min(self._limit * 2, self._most)
-        changes: dict[str, Any] = {} if batch.place is None else {batch.kind: batch.place}
-        if batch.events is not None:
-            changes["events"] = {**self._places.events, **batch.events}
-        self._places = self._places.model_copy(update=changes)
-        await asyncio.to_thread(positions.save, self._folder, self._places)
+        else:
+            await asyncio.to_thread(self._sent.move, moved.text())
+        self._places = moved
         if batch.until is not None:
             self.progress.until = batch.until
         return True
 
-    async def _send_batch(self, batch: Batch) -> Result:
+    async def _send_batch(self, batch: Batch, moved: positions.Positions) -> Result:
         _, number = self._begun.get(batch.kind, (batch, None))
         # Kept until it is settled: whatever ends this attempt, the next one sends the same bytes under the same key.
         self._begun[batch.kind] = batch, number
-        path = batches_path(self._collector.name)
-        result = await self._send("POST", path, batch.body, kind=batch.kind, records=batch.records, batch=batch, number=number)
+        letter = Letter(
+            "POST",
+            batches_path(self._collector.name),
+            batch.body,
+            batch.kind,
+            batch.records,
+            key=batch.key,
+            resume=batch.resume(),
+            moved=moved.text(),
+            splits=batch.records > 1,
+        )
+        result, number = await asyncio.to_thread(self._poster.post, letter, self._gate, number)
+        if result.outcome is Outcome.LATER:
+            self._begun[batch.kind] = batch, number
+        _raise(result)
         del self._begun[batch.kind]
         return result
-
-    async def _send(
-        self, method: str, path: str, body: bytes, *, kind: str, records: int, batch: Batch | None = None, number: int | None = None
-    ) -> Result:
-        gate = self._gate
-
-        def send_and_note() -> tuple[Result, int | None]:
-            # Noted before it leaves: what cannot be noted does not leave.
-            noted = number
-            if noted is None:
-                noted = self._begin(kind, records, body, None if batch is None else batch.resume())
-            else:
-                self._sent.again(noted)
-            key = None if batch is None else batch.key
-            result = self._sender.send(
-                method, path, body, gate, key=key, expects_batch=batch is not None, attempted=lambda: self._sent.again(noted)
-            )
-            return result, self._note(noted, result, resumable=batch is not None)
-
-        result, noted = await asyncio.to_thread(send_and_note)
-        if result.outcome is Outcome.WITHDRAWN:
-            raise _Changed
-        if result.outcome is Outcome.LATER:
-            if batch is not None:
-                self._begun[batch.kind] = batch, noted
-            raise _Away(result.detail, result.retry_after_s)
-        return result
-
-    def _note(self, number: int, result: Result, *, resumable: bool) -> int | None:
-        """Note what became of it; its number, unless it never left."""
-        if not result.left and self._sent.never_left(number):
-            return None
-        if result.outcome is Outcome.LATER:
-            why = f"not taken, though some of it may have left: {result.detail}"
-            (self._sent.waits if resumable else self._sent.end)(number, why)
-        elif result.outcome in (Outcome.REFUSED, Outcome.TOO_LARGE):
-            self._sent.end(number, f"{result.outcome.value}: {result.detail}")
-        else:
-            self._sent.end(number, result.outcome.value)
-        return number
-
-    def _begin(self, kind: str, records: int, body: bytes, resume: str | None = None) -> int:
-        return self._sent.begin(self._clock.now(), to=self._receiver, route="http", kind=kind, records=records, body=body, resume=resume)
 
     def _set_aside(self, what: str, why: str) -> None:
         self._tell(f"the aggregator refuses {what}: {why}", "it is set aside, and stays in the log of what was sent; what follows goes on")
 
     def _say(self, state: str, detail: str, batch: Batch | None = None) -> None:
         if state == "waiting" and (self.progress.state, self.progress.detail) != (state, detail):
-            log.warning("aggregator at %s: %s", self._receiver, detail)
+            log.warning("aggregator at %s: %s", self._poster.receiver, detail)
         self.progress.state, self.progress.detail = state, detail
         if batch is not None or state in ("idle", "off"):
             self.progress.pending, self.progress.more = (batch.records, batch.more) if batch is not None else (0, False)

@@ -1,0 +1,220 @@
+"""What is made of the aggregator's messages: joined late, remembered, and told from a replay."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.bus.clock import ManualClock
+from services.bus.link_options import Delivery
+from services.bus.uplink import signing
+from services.core.events import EventStatus
+from services.core.sharing import AnswerReason
+from services.gateway.aggregator_link import inbox_store
+from services.gateway.aggregator_link.buckets import Bucket
+from services.gateway.aggregator_link.inbox import Inbox
+from services.gateway.aggregator_link.inbox_store import InboxStore
+from services.gateway.aggregator_link.judging import Refusal, Rules, command_of, judge
+from services.gateway.problems import ApiError, Problem
+from tests.support.waiting import wait_for
+
+NOW = datetime(2027, 7, 1, 12, 0, tzinfo=UTC)
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+USUAL = timedelta(hours=4)
+
+
+def rules(*, require_signed=False):
+    keys = {"a": KEY.public_key()}
+    return Rules("Borough", "demo", ("json", "old"), require_signed, keys, ZoneInfo("America/New_York"))
+
+
+def message(**changes):
+    body = {"id": "e1", "start": (NOW + timedelta(hours=2)).isoformat(), "ts": NOW.isoformat(), **changes}
+    return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
+
+
+def signed(nonce="nonce-0001", **changes):
+    return signing.sign(message(network="Borough", nonce=nonce, **changes), KEY, "a")
+
+
+@given(st.binary(max_size=300) | st.text().map(str.encode), st.sampled_from(["all", "one", "old"]))
+def test_whatever_comes_is_an_event_or_a_refusal(payload, way):
+    why = None
+    try:
+        judge(way, payload, rules(), NOW)
+    except Refusal as refusal:
+        why = refusal
+    assert why is None or (why.message and why.reason is not AnswerReason.NONE)
+
+
+def test_an_event_that_has_begun_is_joined_for_its_rest_and_one_that_is_over_is_not():
+    late = judge("all", message(start=(NOW - timedelta(hours=1)).isoformat(), duration="PT4H"), rules(), NOW)
+    command = command_of(late, NOW, USUAL)
+    assert command is not None
+    assert (command.start, command.duration) == (NOW.isoformat(), timedelta(hours=3))
+    assert command_of(late, NOW + timedelta(hours=2, minutes=58), USUAL) is None
+    by_default = judge("all", message(start=(NOW - timedelta(hours=3)).isoformat()), rules(), NOW)
+    joined = command_of(by_default, NOW, USUAL)
+    assert joined is not None
+    assert joined.duration == timedelta(hours=1)
+
+
+def test_immediate_in_the_old_form_is_at_once_for_a_while_and_then_what_it_was():
+    text = b"DLRP#immediate#2027-07-01 07:50:00#2027-07-01 07:58:00"
+    assert judge("old", text, rules(), NOW).start == NOW
+    later = NOW + timedelta(hours=2)
+    assert judge("old", text, rules(), later).start == NOW - timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("payload", "way", "reason"),
+    [
+        (signed(station="other"), "all", AnswerReason.WRONG_NETWORK),
+        (signed(), "one", AnswerReason.BAD_MESSAGE),
+        (signed(ts=(NOW - timedelta(days=31)).isoformat()), "all", AnswerReason.REPLAYED),
+        (signed(ts=(NOW + timedelta(minutes=11)).isoformat()), "all", AnswerReason.REPLAYED),
+        (signed(nonce=None), "all", AnswerReason.BAD_MESSAGE),
+        (message(network="Other"), "all", AnswerReason.WRONG_NETWORK),
+    ],
+)
+def test_a_signed_event_is_bound_to_its_receiver_and_its_time(payload, way, reason):
+    with pytest.raises(Refusal) as refused:
+        judge(way, payload, rules(), NOW)
+    assert refused.value.reason is reason
+
+
+def test_signed_for_one_station_it_is_taken_there():
+    assert judge("one", signed(station="demo"), rules(require_signed=True), NOW).kid == "a"
+
+
+class World:
+    """An inbox with all around it written down."""
+
+    def __init__(self, folder):
+        self.clock = ManualClock(NOW)
+        self.store = InboxStore(folder)
+        self.refused: list[AnswerReason] = []
+        self.repeated: list[str] = []
+        self.acknowledged = 0
+        self.known: dict[str, object] = {}
+        self.inbox = Inbox(
+            self.store,
+            rules(),
+            self.clock,
+            knows=self.known.get,  # type: ignore[arg-type]
+            report=lambda *_: None,
+            refused=lambda refusal, _way: self.refused.append(refusal.reason),
+            repeated=self.repeated.append,
+        )
+
+    def receive(self, payload, *, retained=False):
+        self.inbox.receive("all", Delivery("t", payload, retained, self._acknowledge))
+
+    def _acknowledge(self):
+        self.acknowledged += 1
+
+
+@pytest.fixture
+async def world(tmp_path):
+    return World(tmp_path)
+
+
+async def test_it_is_acknowledged_only_once_it_is_on_disk(world, tmp_path):
+    world.receive(message())
+    assert world.acknowledged == 0
+    task = asyncio.create_task(world.inbox.keep())
+    await wait_for(lambda: world.acknowledged == 1)
+    task.cancel()
+    again = InboxStore(tmp_path)
+    assert [one.id for one in again.pending] == ["e1"]
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged(world, monkeypatch):
+    def full(_snapshot):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(world.store, "write", full)
+    world.receive(message())
+    task = asyncio.create_task(world.inbox.keep())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert world.acknowledged == 0
+
+
+async def test_a_signed_message_again_is_a_repeat_at_first_and_a_replay_later(world):
+    world.receive(signed())
+    world.receive(signed())
+    assert (world.repeated, world.refused) == (["e1"], [])
+    world.clock.advance(601)
+    world.receive(signed())
+    assert world.refused == [AnswerReason.REPLAYED]
+
+
+async def test_a_nonce_that_had_to_make_room_takes_older_messages_with_it(world, monkeypatch):
+    monkeypatch.setattr(inbox_store, "MOST_NONCES", 2)
+    for number in range(3):
+        ts = (NOW + timedelta(seconds=number)).isoformat()
+        world.receive(signed(nonce=f"nonce-{number:04}", id=f"e{number}", ts=ts))
+    world.receive(signed(nonce="nonce-0000", id="again", ts=NOW.isoformat()))
+    assert world.refused == [AnswerReason.REPLAYED]
+
+
+async def test_a_lower_revision_is_ignored_and_a_cancellation_needs_none(world):
+    world.receive(message(revision=2))
+    world.receive(message(revision=1, priority=1))
+    assert world.repeated == ["e1"]
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    world.receive(message(action="cancel", start=None, ts=later))
+    assert [one.action for one in world.store.pending] == ["schedule", "cancel"]
+    before = (NOW - timedelta(seconds=1)).isoformat()
+    world.receive(message(action="cancel", start=None, ts=before))
+    assert len(world.store.pending) == 2
+
+
+async def test_an_id_of_the_persons_own_is_left_alone(world):
+    world.known["e1"] = object()
+    world.receive(message())
+    assert (world.refused, world.store.pending) == ([AnswerReason.NOT_POSSIBLE], [])
+
+
+async def test_delivery_goes_on_until_the_controller_has_it(world):
+    attempts = []
+
+    async def send(command):
+        attempts.append(command.id)
+        if len(attempts) == 1:
+            raise ApiError(503, Problem(message="the broker does not answer"))
+        if len(attempts) == 2:
+            return command.id, None
+        return command.id, type("Event", (), {"status": EventStatus.SCHEDULED})()
+
+    world.receive(message())
+    task = asyncio.create_task(world.inbox.deliver(send, lambda: USUAL))
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        world.clock.advance(60)
+    await wait_for(lambda: not world.store.pending)
+    task.cancel()
+    assert attempts == ["e1"] * 3
+    assert world.store.last("e1").outcome == "delivered"
+
+
+async def test_a_damaged_inbox_is_begun_anew_and_said_so(tmp_path):
+    (tmp_path / inbox_store.FILE).write_text("{")
+    store = InboxStore(tmp_path)
+    assert store.complaint is not None
+    assert store.pending == []
+    store.distrust(NOW)
+    assert store.below_floor(judge("all", signed(), rules(), NOW)), "without its nonces nothing sent before can be told from a replay"
+
+
+def test_a_bucket_fills_up_again():
+    bucket = Bucket(2, 1)
+    assert [bucket.take(0), bucket.take(0), bucket.take(0), bucket.take(1), bucket.take(1.5), bucket.take(100)] == [
+        True, True, False, True, False, True,
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, Path, Request
+from fastapi import FastAPI, Header, Path, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine
 
@@ -55,14 +55,15 @@ def create_api(
     )
     api_refusals.install(app)
 
-    @app.put("/v1/stations/{name}", status_code=204, openapi_extra=api_document.body("Registration"))
-    async def register(request: Request, name: Name) -> None:
+    @app.put("/v1/stations/{name}", response_class=Response, openapi_extra=api_document.body("Registration"))
+    async def register(request: Request, name: Name) -> Response:
         """What the station can do, as far as its person shares it."""
         body = await admitted(request, name)
         said = await _checked(api_document.REGISTRATION, body)
         _same_network(said.network, file.network)
         now = clock.now()
         await writer.do(lambda connection: stations.register(connection, name, said, now))
+        return Response()
 
     @app.post("/v1/stations/{name}/batches", openapi_extra=api_document.body("Batch"))
     async def take(request: Request, name: Name, idempotency_key: Annotated[str, Header(pattern=KEY)]) -> BatchAccepted:

@@ -1,5 +1,6 @@
 """The fleet's page in a real browser: what it shows, what one can do with it, and what stays text."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from services.aggregator.calling import Typed
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch
 from tests.support.waiting import wait_until
 
-IMAGE = Path(__file__).parents[2] / "docs" / "images" / "fleet.png"
+FOLDER = os.environ.get("SCREENSHOTS")
+"""Where pictures go that are to be kept."""
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_with_a_password_nothing_is_seen_before_it(browser: Browser, tmp_path: P
         page.close()
 
 
-def test_the_picture_of_the_fleet(running: Aggregator, page: Page) -> None:
+def test_the_picture_of_the_fleet(running: Aggregator, page: Page, tmp_path: Path) -> None:
     """A running fleet of light stations in the middle of an event, as the documents show it."""
     command = [sys.executable, "-m", "services.cli", "fleet", "simulate", "40", "--for", "60", "--config", str(running.path), "--var"]
     fleet = subprocess.Popen([*command, str(running.var)], stdout=subprocess.DEVNULL)
@@ -126,9 +128,9 @@ def test_the_picture_of_the_fleet(running: Aggregator, page: Page) -> None:
         running.desk.call(Typed("now", "PT4H", "pledge", "150"), "evening-peak-3")
         expect(page.locator("#delivering")).not_to_have_text("0 stations", timeout=30_000)
         expect(page.locator("#events")).to_contain_text("40 of 40", timeout=30_000)
-        IMAGE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGE)
-        assert IMAGE.stat().st_size > 20_000
+        picture = Path(FOLDER or tmp_path) / "fleet.png"
+        page.screenshot(path=picture)
+        assert picture.stat().st_size > 20_000
     finally:
         fleet.terminate()
         assert fleet.wait(30) == 0

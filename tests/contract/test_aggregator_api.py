@@ -1,17 +1,20 @@
 """The stations' API of a running aggregator against what it says of itself: whatever is sent, the answer is one it has announced."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import requests
 import schemathesis
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
-from tests.support.aggregator import Aggregator, aggregator
+from tests.support.aggregator import Aggregator, aggregator, hour_batch
 
 NAME = "house-1"
 
@@ -52,6 +55,29 @@ def test_every_answer_is_an_announced_one(running: Aggregator) -> None:
         "/v1/stations/{name}/deletions/{deletion_id}",
     }
     assert all(status != 401 for _, status in met)
+
+
+def test_it_is_the_aggregator_that_stations_are_told_of(running: Aggregator) -> None:
+    """The document that the stations' side publishes: what they send is taken, and nothing is answered that they do not await."""
+    told = yaml.safe_load(Path("docs/aggregator/openapi.yaml").read_text(encoding="utf-8"))
+    ours = requests.get(f"{running.url}/openapi.json", timeout=10).json()
+    for model in ("EventBatch", "HourBatch", "FullBatch", "EventRecord", "EventInterval", "HourRecord", "FullRecord", "Registration"):
+        assert ours["components"]["schemas"][model] == told["components"]["schemas"][model]
+    for path, operations in told["paths"].items():
+        for method in operations.keys() & {"put", "post", "delete"}:
+            there, here = operations[method]["responses"], ours["paths"][path][method]["responses"]
+            assert [status for status in there if status < "400"] == [status for status in here if status < "400"]
+            # A station treats every other 4xx as final, too; these it never causes.
+            assert here.keys() - there.keys() <= {"404", "409", "413", "415"}
+    station = running.enrol("house-2")
+    batch = {**hour_batch(1, 2), "cursor": "1"}
+    sent = jsonschema.Draft202012Validator({**told, "$ref": "#/components/schemas/Batch"})
+    sent.validate(batch)
+    taken = jsonschema.Draft202012Validator({**told, "$ref": "#/components/schemas/BatchAccepted"})
+    taken.validate(station.post(batch).json())
+    refused = jsonschema.Draft202012Validator({**told, "$ref": "#/components/schemas/Refusal"})
+    refused.validate(station.post({**batch, "kind": "other"}, "key-00000002").json())
+    assert station.put({"v": 1, "network": running.file.network, "level": "event"}).status_code == 200
 
 
 def test_what_it_says_of_itself_names_every_record_and_every_refusal(running: Aggregator) -> None:

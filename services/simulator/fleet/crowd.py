@@ -99,19 +99,21 @@ class Crowd:
         self._read = _reader(keys, network)
 
     async def connect(self, progress: Callable[[int, int], None] = lambda *_: None, within_s: float = 300.0) -> None:
-        """Connect all; returns when all are, or when the time is over."""
+        """Connect all; returns when all are, or when the time is over: the rest goes on connecting."""
         waiting = asyncio.Semaphore(DIALLING)
 
         async def one(station: LightStation) -> None:
             async with waiting:
                 await self._dial(station)
 
-        opening = asyncio.gather(*(one(station) for station in self.stations))
+        async def everyone() -> None:
+            await asyncio.gather(*(one(station) for station in self.stations))
+
+        self._begin(everyone())
         deadline = self._loop.time() + within_s
         while self.counts.online < len(self.stations) and self._loop.time() < deadline:
             await asyncio.sleep(0.2)
             progress(self.counts.online, len(self.stations))
-        opening.cancel()
         self._begin(self._turning())
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from services.bus.clock import SystemClock
+from services.bus.clock import Clock, SystemClock
 from services.bus.uplink.batches import EventBatch, HourBatch
 from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key
@@ -65,7 +65,7 @@ async def play(plan: Play, say: Callable[[str], None]) -> None:
     started = clock.monotonic()
     try:
         async with asyncio.timeout(plan.seconds):
-            await crowd.connect(lambda online, of: say(f"connecting: {online} of {of}") if online % 500 == 0 and online else None)
+            await crowd.connect(_seldom(say, clock))
             say(f"{crowd.counts.online} of {total} online after {clock.monotonic() - started:.1f} s")
             now = clock.now()
             sent_until = now.replace(minute=0, second=0, microsecond=0)
@@ -84,6 +84,19 @@ async def play(plan: Play, say: Callable[[str], None]) -> None:
         await crowd.close()
         await asyncio.to_thread(uploads.close)
         say(f"ended after {clock.monotonic() - started:.0f} s: {_line(crowd, uploads)}")
+
+
+def _seldom(say: Callable[[str], None], clock: Clock) -> Callable[[int, int], None]:
+    """Tells how many are connected, every few seconds."""
+    told_s = clock.monotonic()
+
+    def progress(online: int, total: int) -> None:
+        nonlocal told_s
+        if online < total and clock.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = clock.monotonic()
+            say(f"connecting: {online} of {total}")
+
+    return progress
 
 
 def _add_hours(crowd: Crowd, uploads: Uploads, plan: Play, between: tuple[datetime, datetime]) -> None:

@@ -5,6 +5,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ class Postgres:
                 with contextlib.suppress(PermissionError):
                     parent.chmod(parent.stat().st_mode | 0o111)
         self._run("initdb", "-D", str(self.folder), "-U", "postgres", "-A", "trust", "--no-sync")
+        self.serve()
+
+    def serve(self) -> None:
+        """Start it on the folder there is, and wait until it answers."""
         options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"]
         command = [*self._as_nobody(), str(self._programs / "postgres"), "-D", str(self.folder), *options]
         self._process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -53,7 +58,8 @@ class Postgres:
     def stop(self) -> None:
         """End it at once."""
         if self._process is not None:
-            self._process.terminate()
+            # Without waiting for its clients, which would keep their connections.
+            self._process.send_signal(signal.SIGINT)
             self._process.wait(20)
 
     def _run(self, program: str, *arguments: str) -> None:

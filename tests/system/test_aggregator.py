@@ -19,6 +19,7 @@ from services.bus.uplink.batches import MAX_BODY_BYTES
 from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key, verify
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
+from tests.support.postgres import postgres
 from tests.support.waiting import wait_until
 
 
@@ -255,6 +256,26 @@ def test_who_sends_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
         assert failures[0] == 401
         assert failures[-1] == 429
         assert one.enrol("calm").post(hour_batch(1)).status_code == 200
+
+
+def test_the_same_with_postgresql(tmp_path: Path) -> None:
+    with postgres(tmp_path) as server, aggregator(tmp_path, database=server.fresh()) as one:
+        station = one.enrol("house-1")
+        assert station.post(hour_batch(1, 2, 3)).json() == {"accepted": 3, "duplicate": False}
+        assert station.post(hour_batch(1, 2, 3)).json()["duplicate"] is True
+        with station.client() as client:
+            one.desk.call(Typed("now", "PT1H"), "in-postgres")
+            wait_until(lambda: client.on(f"dr/{NETWORK}/event"), what="the event")
+            answer = {"v": 1, "id": "in-postgres", "revision": 0, "status": "ongoing", "ts": now_text()}
+            client.publish(f"dr/{NETWORK}/station/house-1/answer", answer)
+            wait_until(lambda: row_of(one, "in-postgres").ongoing == 1, what="its answer")
+        server.stop()
+        refused = station.post(hour_batch(4), "key-00000002")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        server.serve()
+        wait_until(lambda: station.post(hour_batch(4), "key-00000002").status_code == 200, 20, what="the database's return")
+        assert count(one, "house-1") == 4
+        assert "in-postgres" in requests.get(one.page, timeout=10).text
 
 
 def test_the_older_form_goes_out_and_comes_back(tmp_path: Path) -> None:

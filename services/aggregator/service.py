@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from services.aggregator import broker_files
 from services.aggregator.api import create_api
+from services.aggregator.config import BrokerSection
 from services.aggregator.desk import Desk
 from services.aggregator.gate import Gate
 from services.aggregator.keys import StationSecrets, Unusable, signing_key
@@ -61,7 +62,7 @@ async def run(context: Context) -> None:
             hosts = allowed_hosts(file.page.host, file.page.port, file.page.published)
             page = create_page(desk, access, hosts, signals.nudged.set, lambda: line.problem)
             with _listen(file.api.host, file.api.port) as for_stations, _listen(file.page.host, file.page.port) as for_people:
-                line.start(file.broker.host, file.broker.port)
+                line.start(_own_way(file.broker), file.broker.port)
                 try:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(signals.send(), name="aggregator: events")
@@ -146,14 +147,22 @@ async def _broker(context: Context) -> AsyncIterator[Child | None]:
         await child.stop()
 
 
+def _own_way(broker: BrokerSection) -> str:
+    """Where we ourselves reach the broker: one that listens everywhere listens on loopback, too."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(broker.host, broker.host) if broker.start else broker.host  # noqa: S104 - compared
+
+
 def _tls(context: Context) -> ssl.SSLContext | None:
     if not context.file.broker.tls:
         return None
     ca = context.secret_path(context.file.broker.ca_file)
     try:
-        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+        believed = ssl.create_default_context(cafile=None if ca is None else str(ca))
     except OSError as error:
         raise CannotStart(f"broker.ca_file: {ca} cannot be used: {error.strerror}") from None
+    # A broker that we have just started is not asked for the name under which others know it.
+    believed.check_hostname = not context.file.broker.start
+    return believed
 
 
 async def _follow_enrolments(context: Context, child: Child | None) -> None:

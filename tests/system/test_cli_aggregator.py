@@ -77,10 +77,23 @@ def test_with_certificates_events_and_data_go_encrypted(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "secrets" / "tls")
     authority.issue("server")
     server = {"cert_file": "tls/server.crt", "key_file": "tls/server.key"}
-    with aggregator(tmp_path, broker={"tls": True, "ca_file": "tls/ca.crt", **server}, api=server) as one:
+    with aggregator(tmp_path, broker={"host": "0.0.0.0", "tls": True, "ca_file": "tls/ca.crt", **server}, api=server) as one:
         one.desk.enrol([f"fleet-{number:05d}" for number in (1, 2, 3)])
         one.desk.call(Typed("now", "PT1H"), "secret-matter")
-        played = sps(tmp_path, "fleet", "simulate", "3", "--for", "6", "--history", "2", "--opt-out", "0")
+        played = sps(
+            tmp_path,
+            "fleet",
+            "simulate",
+            "3",
+            "--for",
+            "6",
+            "--history",
+            "2",
+            "--opt-out",
+            "0",
+            "--broker",
+            f"127.0.0.1:{one.file.broker.port}",
+        )
         assert "3 of 3 online" in played.stdout, played.stdout + played.stderr
         assert "6 records sent" in played.stdout.splitlines()[-1]
         row = one.read(lambda connection: fleet.events(connection, event_id="secret-matter"))[0]

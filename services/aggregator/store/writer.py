@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -88,7 +88,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
             log.error("the database cannot be written: %s", getattr(error, "orig", error))  # noqa: TRY400 - the trace would say nothing
             for job in jobs:
-                if not job.done.done():
+                # Whoever has given up waiting meanwhile need not hear of it.
+                with contextlib.suppress(InvalidStateError):
                     job.done.set_exception(Busy("the database cannot be written"))
             return
         for job, result, failure in outcomes:

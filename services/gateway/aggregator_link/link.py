@@ -84,6 +84,7 @@ class AggregatorLink:
         self.store = InboxStore(around.folder)
         self._since: datetime | None = None
         self._was = ""
+        self._epoch = around.consent.gate()
         self.inbox: Inbox | None = None
         self._connection: Connection | None = None
         if settings.mqtt is not None:
@@ -263,7 +264,10 @@ class AggregatorLink:
         self._answers.forget()
         if self._connection is None:
             return
-        self._connection.discard()
+        # Once a change: what is said because of it must not be thrown away with the rest.
+        if self._epoch != (epoch := self._around.consent.gate()):
+            self._epoch = epoch
+            self._connection.discard()
         if self._connection.up.is_set() and (self._online(online=True) is not None) != self.store.presence:
             self._say_online(online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())

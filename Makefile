@@ -28,7 +28,7 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_uplink_documents.py
 	$(BIN)/python tests/check_locks.py
 
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu

@@ -28,7 +28,8 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py tests/contract/test_api_document.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py \
+		tests/contract/test_api_document.py tests/contract/test_uplink_documents.py
 	$(BIN)/python tests/check_locks.py
 
 install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, ETC, STATE choose where

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
@@ -50,8 +51,18 @@ def listen(endpoint: Address) -> socket.socket:
     return sock
 
 
-async def serve(app: Callable[..., Any], sock: socket.socket, *, closing: Callable[[], None] = lambda: None) -> None:
-    """Answer on `sock` until cancelled; then `closing` is called, to end what would stream on for ever, and the rest finishes."""
+async def serve(
+    app: Callable[..., Any],
+    sock: socket.socket,
+    *,
+    closing: Callable[[], None] = lambda: None,
+    most: int = MAX_CONNECTIONS,
+    certificate: tuple[Path | None, Path | None] = (None, None),
+) -> None:
+    """Answer on `sock` until cancelled; then `closing` is called, to end what would stream on for ever, and the rest finishes.
+
+    Of more than `most` connections at once the rest is answered 503. With a `certificate` and its key it speaks https.
+    """
     server = _Guest(
         uvicorn.Config(
             app,
@@ -62,7 +73,9 @@ async def serve(app: Callable[..., Any], sock: socket.socket, *, closing: Callab
             ws="none",
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
+            limit_concurrency=most,
+            ssl_certfile=certificate[0],
+            ssl_keyfile=certificate[1],
             timeout_graceful_shutdown=STOP_S,
         )
     )

@@ -9,6 +9,8 @@ import typer
 
 from services.cli import (
     access,
+    aggregator,
+    aggregator_events,
     ats,
     backtest,
     backup,
@@ -18,6 +20,7 @@ from services.cli import (
     event,
     explain,
     export,
+    fleet,
     import_csv,
     influx,
     notify,
@@ -58,6 +61,9 @@ app.command("import", epilog=EPILOG)(import_csv.import_)
 app.command(epilog=EPILOG)(backup.backup)
 app.command(epilog=EPILOG)(restore.restore)
 app.command(epilog=EPILOG)(services.services)
+aggregator_events.add_to(aggregator.app)
+app.add_typer(aggregator.app, name="aggregator")
+app.add_typer(fleet.app, name="fleet")
 app.command("check-config", epilog=EPILOG)(check_config.check_config)
 
 

@@ -54,6 +54,9 @@ BENCHMARKS = {
     "day_query": "queries",
     "years_query": "queries",
     "influx_catch_up": "influx",
+    "fleet_fanout": "fleet",
+    "fleet_growth": "fleet",
+    "fleet_ingest": "fleet",
     "event_hop": "event_hop",
     "upload": "upload",
 }

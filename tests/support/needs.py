@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,14 @@ def need_systemd_analyze() -> None:
 def need_influxd() -> None:
     """A server that answers InfluxQL."""
     _need(shutil.which("influxd") is not None, "InfluxDB", "influxdb")
+
+
+def need_postgres() -> Path:
+    """A PostgreSQL server of any version; returns the folder of its programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    on_path = shutil.which("postgres")
+    _need(bool(found) or on_path is not None, "PostgreSQL", "postgresql")
+    return found[-1].parent if found else Path(str(on_path)).parent
 
 
 def need_chromium() -> None:

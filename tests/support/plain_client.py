@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Heard:
 class PlainClient:
     """Records all it hears; a context manager."""
 
-    def __init__(self, host: str, port: int, *, subscribe: str | None = "#") -> None:
+    def __init__(self, host: str, port: int, *, subscribe: str | None = "#", user: str | None = None, password: str = "") -> None:
         self.heard: list[Heard] = []
+        self.refused = False
         self._ready = threading.Event()
         self._filter = subscribe
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
+        if user is not None:
+            self._client.username_pw_set(user, password)
         self._client.on_message = lambda _c, _d, m: self.heard.append(Heard(m.topic, bytes(m.payload), m.retain))
         self._client.on_connect = self._connected
         self._client.on_subscribe = lambda *_: self._ready.set()
@@ -35,7 +39,9 @@ class PlainClient:
 
     def __enter__(self) -> Self:
         self._client.loop_start()
-        assert self._ready.wait(5), "the broker did not answer"
+        if not self._ready.wait(5) or self.refused:
+            self.__exit__()
+            raise ConnectionError("the broker did not answer, or did not let us in")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,7 +56,11 @@ class PlainClient:
     def on(self, topic: str) -> list[Heard]:
         return [heard for heard in self.heard if heard.topic == topic]
 
-    def _connected(self, *_: object) -> None:
+    def _connected(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _properties: object) -> None:
+        if reason.is_failure:
+            self.refused = True
+            self._ready.set()
+            return
         if self._filter is None:
             self._ready.set()
         else:

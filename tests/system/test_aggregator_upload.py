@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from services.gateway.aggregator_link.table_uploading import TableUploader
 from services.gateway.recorder_link import RecorderLink
 from services.recorder.columns import NAMES
 from services.recorder.journal import FILE_NAME, Journal, StateRow
+from tests.support.certificates import Authority
 from tests.support.misbehaving import MISBEHAVIOURS, Aggregator
 from tests.support.ports import free_port
 from tests.support.recorder import event
@@ -283,6 +285,29 @@ async def test_tables_get_what_is_shared_under_their_own_names(level, rig, serve
     else:
         assert live == {}
     assert [entry.kind for entry in rig.sent.page(None, 10)][-1] == ("table live" if level is SharingLevel.FULL else "table analysis")
+
+
+@pytest.mark.parametrize("authority", ["ca", "somebody"])
+async def test_over_tls_only_whom_we_believe_gets_anything(authority, tmp_path, monkeypatch):
+    secrets = tmp_path / "secrets"
+    Authority(secrets, "somebody")
+    Authority(secrets).issue("server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(secrets / "server.crt", secrets / "server.key")
+    server = Aggregator(tls=context)
+    with quick(monkeypatch):
+        async with query_api(fill(tmp_path, 50)) as recorder:
+            rig = Rig(tmp_path, recorder, server, {"ca_file": f"{authority}.crt"})
+            rig.share(SharingLevel.FULL, past=True)
+            async with rig.running() as uploader:
+                if authority == "ca":
+                    await wait_for(lambda: len(server.records("full")) == 50, what="all rows")
+                else:
+                    await wait_for(lambda: "not to be believed" in uploader.progress.detail, what=str(uploader.progress))
+                    assert server.asked == []
+                    assert rig.sent.page(None, 10) == []
+            rig.sent.close()
+    server.close()
 
 
 async def test_a_deletion_request_is_sent_and_noted(rig, server):

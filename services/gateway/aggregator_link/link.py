@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 AGAIN_AFTER_S = 10.0
 FAREWELL_S = 2.0
+HEARD_AFTER_S = 0.5
+"""Real seconds in which the station's own broker has told what it retains."""
 WORDS = {"csrp": "coned-csrp", "dlrp": "coned-dlrp"}
 """Which programme a word of the old form means, unless the station file says so."""
 
@@ -82,6 +84,7 @@ class AggregatorLink:
         self.store = InboxStore(around.folder)
         self._since: datetime | None = None
         self._was = ""
+        self._epoch = around.consent.gate()
         self.inbox: Inbox | None = None
         self._connection: Connection | None = None
         if settings.mqtt is not None:
@@ -96,7 +99,7 @@ class AggregatorLink:
             self.store.distrust(around.clock.now())
         connecting = None
         if self._connection is not None:
-            connecting = asyncio.create_task(self._always("aggregator: connection", self._connection.run))
+            connecting = asyncio.create_task(self._always("aggregator: connection", self._connect))
         try:
             async with asyncio.TaskGroup() as tasks:
                 if (connection := self._connection) is not None and (inbox := self.inbox) is not None:
@@ -111,6 +114,13 @@ class AggregatorLink:
                 connecting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await connecting
+
+    async def _connect(self) -> None:
+        # Only who has heard which events are the person's own can tell them from the aggregator's.
+        await self._around.bus.wait_connected()
+        await self._around.clock.sleep(HEARD_AFTER_S)
+        if self._connection is not None:
+            await self._connection.run()
 
     async def _say_goodbye(self) -> None:
         """Where presence is shared it is said by ourselves: the last will is for those who can't."""
@@ -254,7 +264,10 @@ class AggregatorLink:
         self._answers.forget()
         if self._connection is None:
             return
-        self._connection.discard()
+        # Once a change: what is said because of it must not be thrown away with the rest.
+        if self._epoch != (epoch := self._around.consent.gate()):
+            self._epoch = epoch
+            self._connection.discard()
         if self._connection.up.is_set() and (self._online(online=True) is not None) != self.store.presence:
             self._say_online(online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())

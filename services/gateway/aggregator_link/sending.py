@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,6 +152,7 @@ class Sender:
             session = requests.Session()
             # Neither a proxy nor a .netrc of this machine's user may see or change what a household sends.
             session.trust_env = False
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # nothing that a server could know us by again
             if self._settings.ca_file is not None:
                 file = secrets_folder(self._var) / self._settings.ca_file
                 if not file.is_file():
@@ -164,7 +166,7 @@ class Sender:
             total=AT_ONCE,
             connect=0,  # nobody there: the uploader waits
             read=AT_ONCE,
-            other=AT_ONCE,
+            other=0,  # a certificate that is not believed will not be a moment later
             redirect=0,
             status=0,  # statuses are ours to judge
             backoff_factor=0.2,

@@ -204,6 +204,20 @@ async def test_delivery_goes_on_until_the_controller_has_it(world):
     assert world.store.last("e1").outcome == "delivered"
 
 
+async def test_what_is_written_again_and_again_is_all_of_it_each_time(world, tmp_path):
+    for number in range(20):
+        world.receive(signed(nonce=f"nonce-{number:04}", id=f"e{number}"))
+        world.store.write(world.store.snapshot())
+    world.store.settle(world.store.pending[0], "delivered")
+    world.store.told("e3", "0 scheduled ")
+    world.store.presence = True
+    world.store.write(world.store.snapshot())
+    again = InboxStore(tmp_path)
+    assert again.known == world.store.known
+    assert (again.pending, again.presence, len(again.known)) == (world.store.pending, True, 20)
+    assert again.nonce_of(judge("all", signed(nonce="nonce-0007"), rules(), NOW)) is not None
+
+
 async def test_a_damaged_inbox_is_begun_anew_and_said_so(tmp_path):
     (tmp_path / inbox_store.FILE).write_text("{")
     store = InboxStore(tmp_path)

@@ -1,0 +1,1 @@
+"""The aggregator's tables: SQLite, or PostgreSQL by its URL."""

@@ -1,0 +1,290 @@
+"""The aggregator as a process, with its real broker: events out, answers and data in, and nobody in whom it does not know."""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import func, select
+
+from services.aggregator.calling import Typed
+from services.aggregator.store import fleet
+from services.aggregator.store.schema import record
+from services.bus.uplink import old_form
+from services.bus.uplink.batches import MAX_BODY_BYTES
+from services.bus.uplink.messages import AggregatorEvent
+from services.bus.uplink.signing import public_key, verify
+from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
+from tests.support.postgres import postgres
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aggregator]:
+    with aggregator(tmp_path_factory.mktemp("aggregator"), api={"batches_per_minute": 10_000}) as one:
+        yield one
+
+
+def now_text(**shift: float) -> str:
+    return (datetime.now(UTC) + timedelta(**shift)).isoformat()
+
+
+def event_on(running: Aggregator, payload: bytes) -> AggregatorEvent:
+    key = public_key(running.context.public_key())
+    return AggregatorEvent.model_validate_json(verify(payload, {running.file.key_id: key}).payload)
+
+
+def row_of(running: Aggregator, event_id: str) -> fleet.EventRow:
+    return running.read(lambda connection: fleet.events(connection, event_id=event_id))[0]
+
+
+def test_an_event_reaches_every_station_signed_and_its_answer_comes_back(running: Aggregator) -> None:
+    station = running.enrol("house-1")
+    with station.client() as client:
+        running.desk.call(Typed("now", "PT1H", "pledge", "150", notice="heat wave"), "to-all")
+        topic = f"dr/{NETWORK}/event"
+        heard = wait_until(lambda: client.on(topic), what="the event")[0]
+        event = event_on(running, heard.payload)
+        assert (event.id, event.network, event.notice) == ("to-all", NETWORK, "heat wave")
+        assert event.goal is not None
+        assert event.goal.reduction_w == 150
+        client.publish(
+            f"dr/{NETWORK}/station/house-1/answer", {"v": 1, "id": "to-all", "revision": 0, "status": "ongoing", "ts": now_text()}
+        )
+        wait_until(lambda: row_of(running, "to-all").ongoing == 1, what="the answer")
+    row = row_of(running, "to-all")
+    assert (row.answered, row.takes_part) == (1, 1)
+
+
+def test_amending_and_cancelling_go_out_with_a_higher_revision(running: Aggregator) -> None:
+    station = running.enrol("house-2")
+    with station.client() as client:
+        running.desk.call(Typed("now", "PT1H", stations=("house-2",)), "changing")
+        running.desk.amend("changing", Typed("", "PT2H"))
+        running.desk.cancel("changing")
+        topic = f"dr/{NETWORK}/station/house-2/event"
+        wait_until(lambda: client.on(topic) and event_on(running, client.on(topic)[-1].payload).action == "cancel", what="the cancellation")
+        last = event_on(running, client.on(topic)[-1].payload)
+        assert (last.revision, last.station) == (2, "house-2")
+        assert client.on(f"dr/{NETWORK}/event") == [] or all(
+            event_on(running, one.payload).id != "changing" for one in client.on(f"dr/{NETWORK}/event")
+        )
+
+
+def test_a_station_can_neither_read_nor_write_what_is_another_ones(running: Aggregator) -> None:
+    mine, theirs = running.enrol("house-3"), running.enrol("house-4")
+    running.desk.call(Typed("now", "PT1H", stations=("house-3", "house-4")), "both")
+    with mine.client() as client:
+        wait_until(lambda: client.on(f"dr/{NETWORK}/station/house-3/event"), what="my event")
+        client.publish(
+            f"dr/{NETWORK}/station/house-4/answer", {"v": 1, "id": "both", "revision": 0, "status": "opted_out", "ts": now_text()}
+        )
+        client.publish(f"dr/{NETWORK}/event", "{}")
+        client.publish(
+            f"dr/{NETWORK}/station/house-3/answer", {"v": 1, "id": "both", "revision": 0, "status": "scheduled", "ts": now_text()}
+        )
+        wait_until(lambda: row_of(running, "both").answered, what="my answer")
+        assert all("house-4" not in heard.topic for heard in client.heard)
+        assert all(heard.payload != b"{}" for heard in client.heard)
+    assert row_of(running, "both").out == 0
+    assert theirs.mqtt != mine.mqtt
+
+
+def test_a_withdrawn_station_comes_in_no_more(running: Aggregator) -> None:
+    station = running.enrol("house-5")
+    assert station.post(hour_batch(1)).status_code == 200
+    assert running.desk.withdraw("house-5")
+    wait_until(lambda: station.post(hour_batch(2), "key-00000002").status_code == 401, 10, what="its exclusion from the API")
+
+    def refused() -> bool:
+        try:
+            with station.client():
+                return False
+        except ConnectionError:
+            return True
+
+    wait_until(refused, 10, what="its exclusion from the broker")
+    again = running.enrol("house-5")
+    assert again.http != station.http
+    assert again.post(hour_batch(2), "key-00000003").status_code == 200
+
+
+def test_presence_is_shown_and_what_was_missed_is_sent_again(running: Aggregator) -> None:
+    station = running.enrol("house-6")
+    running.desk.call(Typed("now", "PT1H", stations=("house-6",)), "missed")
+    wait_until(lambda: row_of(running, "missed").sent, what="sending")
+    with station.client() as client:
+        client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+        topic = f"dr/{NETWORK}/station/house-6/event"
+        wait_until(lambda: client.on(topic), what="the event, once it is back")
+        client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": False, "ts": now_text()}, retain=True)
+        client.publish(f"dr/{NETWORK}/station/house-6/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+        wait_until(lambda: len(client.on(topic)) >= 2, what="the event again")
+        # Sent again it is the same revision, and no replay: its nonce is new.
+        one, two = (event_on(running, heard.payload) for heard in client.on(topic)[:2])
+        assert (one.revision, one.nonce != two.nonce) == (two.revision, True)
+        wait_until(lambda: online(running, "house-6") is True, what="online")
+        client.publish(f"dr/{NETWORK}/station/house-6/online", "", retain=True)
+        wait_until(lambda: online(running, "house-6") is None, what="that it no longer says")
+
+
+def online(running: Aggregator, name: str) -> bool | None:
+    now = datetime.now(UTC)
+    return {row.name: row.online for row in running.read(lambda connection: fleet.stations(connection, now, limit=1000))}[name]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff\xfe", b"[]", b'{"v":2}', b'{"v":1,"id":"x#","revision":0,"status":"scheduled"}', b"x" * 20_000]
+)
+def test_bad_answers_are_passed_over_and_good_ones_still_come(running: Aggregator, payload: bytes) -> None:
+    station = running.enrol("house-7")
+    event_id = f"after-bad-{len(payload)}-{payload[:2].hex()}"
+    running.desk.call(Typed("now", "PT1H", stations=("house-7",)), event_id)
+    with station.client() as client:
+        client.publish(f"dr/{NETWORK}/station/house-7/answer", payload)
+        client.publish(f"dr/{NETWORK}/station/house-7/online", payload)
+        client.publish(
+            f"dr/{NETWORK}/station/house-7/answer", {"v": 1, "id": "nobody-called-it", "revision": 0, "status": "ongoing", "ts": now_text()}
+        )
+        client.publish(
+            f"dr/{NETWORK}/station/house-7/answer", {"v": 1, "id": event_id, "revision": 0, "status": "opted_out", "ts": now_text()}
+        )
+        wait_until(lambda: row_of(running, event_id).out == 1, what="the good answer")
+
+
+def test_a_batch_is_stored_once_however_often_it_comes(running: Aggregator) -> None:
+    station = running.enrol("house-8")
+    assert station.post(hour_batch(1, 2, 3)).json() == {"accepted": 3, "duplicate": False}
+    assert station.post(hour_batch(1, 2, 3)).json() == {"accepted": 3, "duplicate": True}
+    assert station.post(hour_batch(4)).status_code == 409
+    # The same hours under another key: late readings made them anew.
+    assert station.post(hour_batch(3, 4), "key-00000002").json() == {"accepted": 2, "duplicate": False}
+    assert count(running, "house-8") == 4
+
+
+def count(running: Aggregator, name: str) -> int:
+    return int(running.read(lambda connection: connection.execute(select(func.count()).where(record.c.station == name)).scalar_one()))
+
+
+def test_late_figures_of_an_event_never_take_the_place_of_later_ones(running: Aggregator) -> None:
+    station = running.enrol("house-9")
+    for number, (figures, reduction_wh) in enumerate([(1, 130.0), (0, 120.0), (2, 140.0)]):
+        batch = event_batch("settling", reduction_wh=reduction_wh, figures_revision=figures)
+        assert station.post(batch, f"settle-{number:08d}").status_code == 200
+    settled = running.read(lambda connection: list(fleet.settlements(connection, "settling")))
+    assert [one.body["reduction_wh"] for one in settled] == [140.0]
+
+
+def test_a_signature_takes_the_place_of_the_token(running: Aggregator) -> None:
+    station, other = running.enrol("house-10"), running.enrol("house-11")
+    body = json.dumps(hour_batch(1)).encode()
+    assert station.signed(body).status_code == 200
+    assert station.signed(body, at=time.time() - 301).status_code == 401
+    assert station.signed(body, secret=other.http).status_code == 401
+    assert station.signed(body, path=f"/v1/stations/{other.name}/batches").status_code == 401
+    assert station.post(hour_batch(1), Authorization=f"Bearer {other.http}").status_code == 401
+    assert station.post(hour_batch(1), Authorization="Bearer").status_code == 401
+
+
+def refusals(running: Aggregator) -> dict[str, requests.Response]:
+    station = running.enrol("house-12")
+    bomb = gzip.compress(b"0" * (MAX_BODY_BYTES + 1))
+    whole = gzip.compress(json.dumps(hour_batch(1)).encode())
+    packed = {"Content_Encoding": "gzip"}
+    return {
+        "not json": station.post(b"nonsense"),
+        "a list": station.post([1, 2]),
+        "another network": station.post(hour_batch(1, network="elsewhere")),
+        "an unknown kind": station.post(hour_batch(1) | {"kind": "secrets"}),
+        "an unknown field": station.post(hour_batch(1) | {"more": 1}),
+        "a wrong type": station.post(hour_batch(1) | {"records": [{"start": "2026-06-01T00:00:00Z", "p1_wh": "much"}]}),
+        "no time zone": station.post(hour_batch(1) | {"records": [{"start": "2026-06-01T00:00:00"}]}),
+        "infinity": station.post(json.dumps(hour_batch(1)).replace("101.0", "Infinity").encode()),
+        "too many records": station.post(hour_batch(*range(5001))),
+        "a bad key": station.post(hour_batch(1), key="short"),
+        "cut short": station.post(whole[:-9], packed=False, **packed),
+        "not gzip": station.post(b"nonsense", packed=False, **packed),
+        "a bomb": station.post(bomb, packed=False, **packed),
+        "huge": station.post(b"0" * 4_000_001, packed=False),
+        "another encoding": station.post(b"{}", packed=False, Content_Encoding="br"),
+        "another type": station.post(hour_batch(1), Content_Type="text/plain"),
+        "deeply nested": station.post(b"[" * 100_000, packed=True),
+    }  # fmt: skip
+
+
+def test_bad_batches_are_refused_by_name_and_nothing_of_them_is_kept(running: Aggregator) -> None:
+    found = {what: answer.status_code for what, answer in refusals(running).items()}
+    assert found == {
+        "not json": 400, "a list": 422, "another network": 422, "an unknown kind": 422, "an unknown field": 422, "a wrong type": 422,
+        "no time zone": 422, "infinity": 422, "too many records": 422, "a bad key": 422, "cut short": 400, "not gzip": 400, "a bomb": 413,
+        "huge": 413, "another encoding": 400, "another type": 415, "deeply nested": 400,
+    }  # fmt: skip
+    assert count(running, "house-12") == 0
+    wrong = running.enrol("house-12").post(hour_batch(1) | {"records": [{"start": "2026-06-01T00:00:00Z", "p1_wh": "much"}]}).json()
+    assert "p1_wh" in wrong["field"]
+
+
+def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggregator) -> None:
+    station = running.enrol("house-13")
+    station.put({"v": 1, "network": NETWORK, "level": "hourly", "capacity_wh": 1152.0, "pledge_w": 150.0})
+    station.post(hour_batch(1, 2, 3))
+    asked = station.delete()
+    assert asked.status_code == 202
+    path = f"/deletions/{asked.json()['deletion']}"
+    state = wait_until(lambda: (found := station.get(path).json())["done"] and found, what="the deletion")
+    key = public_key(running.context.public_key())
+    receipt = json.loads(verify(state["receipt"].encode(), {running.file.key_id: key}).payload)
+    assert (receipt["station"], receipt["deleted"]["records"], receipt["left"]) == ("house-13", {"hourly": 3}, 0)
+    # A retry that was under way brings nothing back.
+    assert station.post(hour_batch(1, 2, 3)).json()["duplicate"] is True
+    assert count(running, "house-13") == 0
+    assert running.enrol("house-14").get(path).status_code == 404
+    assert b"1152" not in b"".join(path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
+
+
+def test_who_sends_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    with aggregator(tmp_path, api={"batches_per_minute": 5}) as one:
+        station = one.enrol("eager")
+        answers = [station.post(hour_batch(number), f"key-{number:08d}") for number in range(7)]
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 12
+        failures = [requests.delete(f"{one.url}/v1/stations/nobody/data", timeout=5).status_code for _ in range(32)]
+        assert failures[0] == 401
+        assert failures[-1] == 429
+        assert one.enrol("calm").post(hour_batch(1)).status_code == 200
+
+
+def test_the_same_with_postgresql(tmp_path: Path) -> None:
+    with postgres(tmp_path) as server, aggregator(tmp_path, database=server.fresh()) as one:
+        station = one.enrol("house-1")
+        assert station.post(hour_batch(1, 2, 3)).json() == {"accepted": 3, "duplicate": False}
+        assert station.post(hour_batch(1, 2, 3)).json()["duplicate"] is True
+        with station.client() as client:
+            one.desk.call(Typed("now", "PT1H"), "in-postgres")
+            wait_until(lambda: client.on(f"dr/{NETWORK}/event"), what="the event")
+            answer = {"v": 1, "id": "in-postgres", "revision": 0, "status": "ongoing", "ts": now_text()}
+            client.publish(f"dr/{NETWORK}/station/house-1/answer", answer)
+            wait_until(lambda: row_of(one, "in-postgres").ongoing == 1, what="its answer")
+        server.stop()
+        refused = station.post(hour_batch(4), "key-00000002")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        server.serve()
+        wait_until(lambda: station.post(hour_batch(4), "key-00000002").status_code == 200, 20, what="the database's return")
+        assert count(one, "house-1") == 4
+        assert "in-postgres" in requests.get(one.page, timeout=10).text
+
+
+def test_the_older_form_goes_out_and_comes_back(tmp_path: Path) -> None:
+    with aggregator(tmp_path, old_form=True, timezone="Europe/Paris") as one:
+        station = one.enrol("old-house")
+        with station.client() as client:
+            one.desk.call(Typed("now", "PT1H", programme="csrp"), "in-both-forms")
+            heard = wait_until(lambda: client.on(f"OpenDemandResponse/Event/{NETWORK}"), what="the older form")[0]
+            event = old_form.parse(heard.payload, one.file.zone)
+            assert event.immediate
+            client.publish(f"OpenDemandResponse/Participant/{station.name}", f"{event.id}#ongoing#2026-06-01 16:00:00#2026-06-01 16:00:00")
+            wait_until(lambda: row_of(one, "in-both-forms").ongoing == 1, what="its answer")

@@ -1,0 +1,42 @@
+"""Bounds on what comes in: unpacking, and how often."""
+
+import gzip
+import tracemalloc
+
+import pytest
+
+from services.aggregator.allowance import Allowance
+from services.aggregator.bodies import BadBody, TooLarge, unpacked
+
+
+def test_a_bomb_is_refused_without_being_unpacked() -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    tracemalloc.start()
+    with pytest.raises(TooLarge):
+        unpacked(bomb, "gzip", 100_000)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("body", [b"", b"x", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"more", gzip.compress(b"{}") * 2])
+def test_what_is_not_one_whole_gzip_is_refused(body: bytes) -> None:
+    with pytest.raises(BadBody):
+        unpacked(body, "gzip", 1000)
+
+
+def test_exactly_the_limit_is_taken() -> None:
+    assert unpacked(gzip.compress(b"0" * 1000), "gzip", 1000) == b"0" * 1000
+    assert unpacked(b"0" * 1000, "", 1000) == b"0" * 1000
+    with pytest.raises(TooLarge):
+        unpacked(b"0" * 1001, "identity", 1000)
+
+
+def test_an_allowance_fills_with_time_and_is_each_ones_own() -> None:
+    allowance = Allowance(60)
+    assert [allowance.wait_s("a", 0.0) for _ in range(60)] == [0] * 60
+    assert allowance.wait_s("a", 0.0) == 1
+    assert allowance.wait_s("b", 0.0) == 0
+    assert allowance.wait_s("a", 1.0) == 0
+    assert allowance.wait_s("a", 1.0) == 1
+    slow = Allowance(1)
+    assert (slow.wait_s("a", 0.0), slow.wait_s("a", 15.0)) == (0, 45)

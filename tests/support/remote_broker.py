@@ -53,7 +53,7 @@ autosave_interval 1
 autosave_on_changes true
 max_queued_messages 5000
 """
-            + (f"user {'root'}\n" if os.geteuid() == 0 else ""),
+            + ("user root\n" if os.geteuid() == 0 else ""),
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None

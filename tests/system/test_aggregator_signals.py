@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.bus.uplink import signing
 from services.core.config.aggregator import Aggregator
+from tests.support.certificates import Authority
 from tests.support.gateway import House
 from tests.support.remote_broker import PASSWORD, USER, RemoteAggregator, RemoteBroker
 from tests.support.waiting import wait_until
@@ -364,8 +365,6 @@ def test_no_free_text_reaches_the_sender(station, aggregator):
     ],
 )
 def test_a_wrong_login_says_what_to_mend_and_the_house_goes_on(mqtt, detail, station, tmp_path, monkeypatch):
-    from tests.support.certificates import Authority  # noqa: PLC0415
-
     Authority(tmp_path / "secrets", "other")
     monkeypatch.setattr("tests.system.test_aggregator_signals.joined", lambda _house: None)
     house = station(mqtt=mqtt)

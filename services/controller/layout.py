@@ -10,7 +10,7 @@ The present load, smoothed over a minute, is the forecast. For quarters of an ho
 the load's own statistics; what is still better knows the load in advance (`python -m tests.benchmarks.foresight`).
 
 Stations must not act in step, so each waits for its own share (`phase`) of the time in which several times what it needs still fits,
-or of some minutes where twice that fits: the load may fall meanwhile.
+and at least of some minutes where that is true of fewer times: the load may fall meanwhile.
 """
 
 SHORTEST_BLOCK_S = 60.0
@@ -19,7 +19,7 @@ OUTLASTS = 1.1
 """A block within the interval is begun when it should last so many times the dwell: loads may rise."""
 CAUTION = 4.0
 """A station waits only as long as so many times what it needs would still fit in."""
-SPREAD_S, HASTE = 600.0, 2.0
+SPREAD_S, HASTE = 600.0, 3.0
 """At least so long, though, as long as so many times what it needs would still fit in."""
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from services.backtest import trial
-from services.backtest.optimum import Task, maximin, most
+from services.backtest.optimum import maximin, most
 from services.backtest.score import quantile
 from services.backtest.tradeoff import PLEDGED_SHARE
 from services.backtest.windows import Window, cut, one_minute
@@ -31,12 +31,6 @@ THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7)
 QUIET, CAUTIOUS = 0.5, 0.963
 """Held back of the even level where a later hour will likely lack load, and where it may: the best found for the forest."""
 MAYBE = 0.25
-
-
-def most_w(task: Task) -> float:
-    """The mean power that the battery holds over a window."""
-    left_wh = task.available_wh - task.idle_w * len(task.load_w) * task.step_s / 3600.0
-    return task.discharge_efficiency * left_wh / HOURS
 
 
 def features(sums: NDArray[np.float64], loads_w: NDArray[np.float64], at: int, hour: int) -> list[float]:
@@ -91,7 +85,7 @@ def minimising(windows: Sequence[Window]) -> None:
     station = shipped()
     tasks = [trial.task(window, station) for window in windows]
     least, total_wh = [maximin(task).objective_wh for task in tasks], sum(most(task).objective_wh for task in tasks)
-    even_w, loads_w = most_w(tasks[0]), windows[0].rows.load_w
+    even_w, loads_w = tasks[0].even_w, windows[0].rows.load_w
     likely = forests(loads_w, windows, even_w)
 
     def tell(label: str, kept: Sequence[NDArray[np.float64]]) -> None:
@@ -115,7 +109,7 @@ def minimising(windows: Sequence[Window]) -> None:
 def pledging(windows: Sequence[Window]) -> None:
     """Prints what statistics known by heart would make of the tracking, and what the battery's energy alone leaves open."""
     station = shipped()
-    can_w = most_w(trial.task(windows[0], station))
+    can_w = trial.task(windows[0], station).even_w
     courses = [course(window, PLEDGED_SHARE * window.mean_w, can_w) for window in windows]
     short = [1.0 - each.goal_w / each.asked_w for each in courses]
     print(f"pledge of {100 * PLEDGED_SHARE:.0f} % of the mean load, {len(windows)} windows; RMS error in % of the goal:")

@@ -73,7 +73,7 @@ def test_minimizing_shares_the_battery_evenly_and_uses_it_up_to_the_last_watt_ho
 
 def test_a_fleet_that_minimizes_does_not_leave_the_grid_at_once():
     def begins(name):
-        steps = run(MINIMIZE, lambda _: 600.0, config=replace(SETTINGS, station=name))
+        steps = run(MINIMIZE, lambda _: 700.0, config=replace(SETTINGS, station=name))
         return next(step.at for step in steps if step.on_battery)
 
     first = sorted(begins(f"station-{i}") for i in range(8))
@@ -100,7 +100,8 @@ def test_a_pledge_settled_by_quarters_is_held_in_each_with_few_switchings():
 
 
 def test_a_kettle_does_not_spoil_the_hour():
-    assert means(run(pledge(50.0), kettle_w), timedelta(hours=1)) == pytest.approx([50.0] * 4, rel=0.03)
+    # Its block ends while the kettle boils; the decisions, 10 s apart, each stand for 3 Wh then.
+    assert means(run(pledge(60.0), kettle_w), timedelta(hours=1)) == pytest.approx([60.0] * 4, abs=3.4)
 
 
 def test_a_limit_uses_the_grid_first_and_is_never_broken_by_a_late_load():

@@ -83,5 +83,5 @@ def some(windows: Sequence[Window], count: int) -> Sequence[Window]:
 
 
 def held_out(window: Window) -> bool:
-    """Whether `window` begins on an odd day of its trace: the controller's constants were fitted on the even ones."""
+    """Whether `window` begins on an odd day of its trace: the controller's weightiest constants were chosen by the even ones."""
     return int(window.first * window.rows.step_s // 86_400.0) % 2 == 1

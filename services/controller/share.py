@@ -21,7 +21,7 @@ THROUGHOUT = 0.98
 
 RELIED_UPON = ((1.36, 0.5), (1.46, 0.985), (2.2, 0.985), (2.4, 1.0))
 """Load now over even level, and what share of the even level is therefore held back for each later interval; linear between the points.
-Fitted on the even days of the packaged winter trace."""
+Chosen by the even days of the packaged winter trace."""
 
 SHORTEST_S = 1.0
 """No power is told of less."""

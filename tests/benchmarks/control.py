@@ -68,7 +68,7 @@ class Compared:
 
     lines: list[Line]
     days: str
-    """Ours apart on the days that its constants were fitted on, and on the others."""
+    """Ours apart on the days that its constants were chosen by, and on the others."""
 
 
 def compare(rows: Rows, windows: Sequence[Window], station: Station, label: str) -> Compared:
@@ -79,7 +79,7 @@ def compare(rows: Rows, windows: Sequence[Window], station: Station, label: str)
     total = [most(task).objective_wh for task in tasks]
     found = field.play(asked, NAMES, line(label))
     told = []
-    for days, odd in (("even days, on which its constants were fitted", False), ("odd days, held out", True)):
+    for days, odd in (("even days, by which its constants were chosen", False), ("odd days, held out", True)):
         chosen = [i for i, window in enumerate(windows) if held_out(window) is odd]
         ours = summed(days, [found[NAMES[0]][i] for i in chosen], [least[i] for i in chosen], [total[i] for i in chosen])
         told.append(f"{ours}, n={len(chosen)}")

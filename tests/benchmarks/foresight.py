@@ -84,15 +84,17 @@ def minimising(windows: Sequence[Window]) -> None:
     """Prints what a forest would make of the energy and the worst hour."""
     station = shipped()
     tasks = [trial.task(window, station) for window in windows]
-    least, total_wh = [maximin(task).objective_wh for task in tasks], sum(most(task).objective_wh for task in tasks)
+    least, possible_wh = [maximin(task).objective_wh for task in tasks], [most(task).objective_wh for task in tasks]
     even_w, loads_w = tasks[0].even_w, windows[0].rows.load_w
     likely = forests(loads_w, windows, even_w)
 
     def tell(label: str, kept: Sequence[NDArray[np.float64]]) -> None:
         given = [without_dwell(window.load_w, shares, even_w) for window, shares in zip(windows, kept, strict=True)]
         shares = [float(hours.min()) / best_wh for hours, best_wh in zip(given, least, strict=True)]
-        energy = sum(float(hours.sum()) for hours in given) / total_wh
-        print(f"  {label}: worst hour {quantile(shares, 0.5):.3f}/{quantile(shares, 0.1):.3f}, energy {energy:.4f}")
+        left_wh = sorted((wh - float(hours.sum()) for hours, wh in zip(given, possible_wh, strict=True)), reverse=True)
+        energy, sixth = 1.0 - sum(left_wh) / sum(possible_wh), sum(left_wh[: len(left_wh) // 6]) / sum(left_wh)
+        told = f"worst hour {quantile(shares, 0.5):.3f}/{quantile(shares, 0.1):.3f}, energy {energy:.4f}"
+        print(f"  {label}: {told}; {100 * sixth:.0f} % of what is left over in a sixth of the windows")
 
     print(f"minimize, {len(windows)} windows, no dwell; least hour over the optimum's, median/p10, and all energy:")
     tell("even", [np.ones(1)] * len(windows))

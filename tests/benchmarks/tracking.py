@@ -49,7 +49,7 @@ def at(station: Station, interval_s: float) -> Tracked:
     found = field.play(asked, NAMES, line(f"tracking at {interval_s / 60:g} min"))
     can_w = trial.task(windows[0], changed).even_w
     parts: dict[str, Callable[[Window], bool]] = {
-        "the even days, on which its constants were fitted": lambda window: not held_out(window),
+        "the even days, by which its constants were chosen": lambda window: not held_out(window),
         "the odd days, held out": held_out,
         "the windows whose pledge the battery has the energy for": lambda window: tradeoff.PLEDGED_SHARE * window.mean_w <= can_w,
     }

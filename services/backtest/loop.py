@@ -115,7 +115,7 @@ def simulate(scenario: Scenario, plant: PlantState, memory: Memory | None = None
                 # As a person's manual mode it goes through the live decision, and through its guard.
                 override = ManualMode(Mode.BATTERY if wish else Mode.GRID, event.end)
         p3_relay = (_CLOSED if p3_on else _OPEN) if has_p3 else None
-        snapshot = _snapshot(flows, p1_on, p2_on, p3_relay, elapsed_s, preferences, event, busy, override, meters, gap)
+        snapshot = _snapshot(flows, p1_on, p2_on, p3_relay, elapsed_s, preferences, event, busy, override, meters, gap, settings.panel)
         decision = decide(snapshot, memory, settings, now)
         memory = decision.memory
         p1_on, p2_on, p3_on = contacts[decision.mode]
@@ -164,7 +164,7 @@ def observe(
     flows: Flows, p1_on: bool, p2_on: bool, monotonic_s: float, preferences: Preferences, event: Event | None, meters: Meters = PERFECT
 ) -> Snapshot:
     """What `meters` would report of `flows` at once."""
-    return _snapshot(flows, p1_on, p2_on, None, monotonic_s, preferences, event, (), None, meters, gap=False)
+    return _snapshot(flows, p1_on, p2_on, None, monotonic_s, preferences, event, (), None, meters, gap=False, panel=True)
 
 
 def _snapshot(
@@ -179,6 +179,7 @@ def _snapshot(
     override: ManualMode | None,
     meters: Meters,
     gap: bool,
+    panel: bool,
 ) -> Snapshot:
     p1_w, p2_w, p3_w, p4_w, _, soc_pct, grid_v, p3_v, output_on = flows
     # In the order of their fields: names cost as much again.
@@ -188,7 +189,7 @@ def _snapshot(
         None if gap else Observed(PowerReading(p1_w * meters.p1, grid_v), 0.0),
         Observed(PowerReading(p2_w * meters.p2, grid_v), 0.0) if p2_w else _nothing(grid_v),
         None if gap else Observed(PowerReading(p3_w * meters.p3, p3_v), 0.0) if p3_w else _nothing(p3_v),
-        Observed(PowerReading(p4_w * meters.p4), 0.0) if p4_w else _nothing(None),
+        None if not panel else Observed(PowerReading(p4_w * meters.p4), 0.0) if p4_w else _nothing(None),
         Observed(BatteryReading(soc_pct, None, None, None, None, output_on), 0.0) if meters.data_link else None,
         _CLOSED if p1_on else _OPEN,
         _CLOSED if p2_on else _OPEN,

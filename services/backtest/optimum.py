@@ -54,6 +54,12 @@ class Task:
         """Steps in a whole settlement interval."""
         return round(self.interval_s / self.step_s)
 
+    @property
+    def even_w(self) -> float:
+        """The mean power that the battery alone holds to the event's end, the inverter being on all along."""
+        hours = len(self.load_w) * self.step_s / 3600.0
+        return max(0.0, self.discharge_efficiency * (self.available_wh / hours - self.idle_w))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Optimum:

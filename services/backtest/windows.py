@@ -80,3 +80,8 @@ def cut(rows: Rows, *, least_mean_w: float = LEAST_MEAN_W, window_s: float = WIN
 def some(windows: Sequence[Window], count: int) -> Sequence[Window]:
     """At most `count` of them, evenly chosen."""
     return windows if len(windows) <= count else [windows[i * len(windows) // count] for i in range(count)]
+
+
+def held_out(window: Window) -> bool:
+    """Whether `window` begins on an odd day of its trace: the controller's weightiest constants were chosen by the even ones."""
+    return int(window.first * window.rows.step_s // 86_400.0) % 2 == 1

@@ -46,32 +46,26 @@ def decide(snapshot: Snapshot, memory: Memory, settings: Settings, now: datetime
     phase, proposal, interval = _propose(snapshot, view, before, now, dt_s, lowest, settings)
     proposal = resting.adapted(proposal, snapshot.event, view, before, now, lowest, settings)
     verdict = guard.check(proposal, view, before, now, lowest, settings)
+    woken_at = now if verdict.reason.code == "waking" and waking.may_begin(before, now) else before.woken_at
     after = Memory(
-        at=now,
-        mode=verdict.mode,
-        switching=guard.switched(before.switching, before.mode, verdict.mode, now, settings),
-        learned=before.learned,
-        interval=interval,
-        suspension=verdict.suspension,
-        ease_until=before.ease_until,
-        charging=proposal.mode is Mode.GRID_AND_CHARGE and not proposal.blind,
-        low=verdict.low,
-        p1_astray_since_s=verdict.p1_astray_since_s,
-        contradiction=verdict.contradiction,
-        observer=before.observer,
-        recharge=before.recharge,
-        woken_at=now if verdict.reason.code == "waking" and waking.may_begin(before, now) else before.woken_at,
+        now,
+        verdict.mode,
+        guard.switched(before.switching, before.mode, verdict.mode, now, settings),
+        before.learned,
+        interval,
+        verdict.suspension,
+        before.ease_until,
+        proposal.mode is Mode.GRID_AND_CHARGE and not proposal.blind,
+        verdict.low,
+        verdict.p1_astray_since_s,
+        verdict.contradiction,
+        observer,
+        before.recharge,
+        woken_at,
     )
+    event_id = snapshot.event.id if snapshot.event is not None else None
     return Decision(
-        mode=verdict.mode,
-        phase=phase,
-        reason=verdict.reason,
-        memory=after,
-        mode_confirmed=view.mode_confirmed,
-        goal_w=proposal.goal_w,
-        duty=proposal.duty,
-        event_id=snapshot.event.id if snapshot.event is not None else None,
-        next_change=proposal.next_change,
+        verdict.mode, phase, verdict.reason, after, view.mode_confirmed, proposal.goal_w, proposal.duty, event_id, proposal.next_change
     )
 
 

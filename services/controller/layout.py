@@ -6,18 +6,21 @@ the interval, at the present load, takes what is owed, and ends in the next when
 even the two are too little, the dwell's energy is split evenly between them; and where even this is a
 larger error than giving nothing, the block waits for the load to fall.
 
-The present load, smoothed over a minute, is the forecast. On a month of one-minute data a regression on slower averages
-betters it by a twentieth, and knowing the next five minutes beforehand would improve the tracking of quarters by a fifth.
+The present load, smoothed over a minute, is the forecast. For quarters of an hour this is as good as a policy that is optimal for
+the load's own statistics; what is still better knows the load in advance (`python -m tests.benchmarks.foresight`).
 
-Stations must not act in step, so each waits for its own share (`phase`) of the time in which several times what it needs still fits.
+Stations must not act in step, so each waits for its own share (`phase`) of the time in which several times what it needs still fits,
+and at least of some minutes where that is true of fewer times: the load may fall meanwhile.
 """
 
 SHORTEST_BLOCK_S = 60.0
 """Even without a dwell a shorter block is not worth two switchings of the relay."""
-OUTLASTS = 1.35
+OUTLASTS = 1.1
 """A block within the interval is begun when it should last so many times the dwell: loads may rise."""
 CAUTION = 4.0
 """A station waits only as long as so many times what it needs would still fit in."""
+SPREAD_S, HASTE = 600.0, 3.0
+"""At least so long, though, as long as so many times what it needs would still fit in."""
 
 
 def on_battery(
@@ -32,11 +35,13 @@ def on_battery(
     last: bool,
     phase: float = 0.0,
     late: bool = False,
+    scarce: bool = False,
 ) -> bool:
     """Whether the load belongs on the battery now; the dwell itself is the guard's.
 
     `owed_wh` is what the rest of the interval is still to be given, `next_wh` what the next one will ask for, `load_w` the load to expect.
-    `late` keeps to what the grid may give first, and needs no forecast: for goals that bound the import.
+    `late` keeps to what the grid may give first, and needs no forecast: for goals that bound the import. `scarce`: the load is now and then
+    higher than the inverter may take over, so that a block that waits may find the way barred.
     """
     if load_w <= 0.0:
         return now_on and owed_wh > 0.0
@@ -51,11 +56,15 @@ def on_battery(
     if owed_wh <= 0.0:
         return False
     needed_s = owed_wh * 3600.0 / load_w
+    if scarce and not late and needed_s >= dwell_s / 2.0:
+        # One dwell gives no more than twice what is owed: less of an error than nothing.
+        return True
     if needed_s >= rest_s:
         return last or _worth_it(owed_wh, next_wh, load_w, rest_s, dwell_s)
     if not late and needed_s >= OUTLASTS * dwell_s:
         length_s = elapsed_s + rest_s
-        return rest_s <= length_s - phase * (length_s - CAUTION * needed_s)
+        wait_s = max(length_s - CAUTION * needed_s, min(SPREAD_S, length_s - HASTE * needed_s))
+        return rest_s <= length_s - phase * wait_s
     if last or late or rest_s > max(needed_s, dwell_s / 2.0):
         return False
     return _worth_it(owed_wh, next_wh, load_w, rest_s, dwell_s)

@@ -167,6 +167,10 @@ class Interval:
     """Of the relay that moves the load, in this event."""
     goal: Goal | None = None
     """By which it is counted; with another one counting begins anew."""
+    earlier_wh: float = 0.0
+    """What the event's intervals before this one were given."""
+    earlier_s: float = 0.0
+    """In which time."""
 
 
 @record(frozen=True, slots=True)

@@ -104,4 +104,6 @@ def count(interval: Interval, view: View, dt_s: float) -> Interval:
         interval.worst_w,
         interval.operations,
         interval.goal,
+        interval.earlier_wh,
+        interval.earlier_s,
     )

@@ -17,11 +17,15 @@ from services.controller.observe import count
 from services.controller.pi import carried, control
 from services.controller.policies.common import sun
 from services.controller.reasons import Reason
+from services.controller.rules import OPEN_BELOW
 from services.controller.view import View
 from services.core.battery import even_power_w
 from services.core.events import Event
 from services.core.goals import Goal, GoalKind, Method
 from services.core.modes import SAFE_MODE, Mode
+
+SCARCE = 0.75
+"""Of what may be moved to the inverter: a load that is higher on the mean cannot always be moved, so it is when it can be."""
 
 
 def propose(
@@ -52,6 +56,7 @@ def propose(
         # The sun's energy may be given before it comes: half-way between what is expected and what can be relied upon.
         sunshine = sun(snapshot, memory, now, event.end, settings)
         with_sun_pct += 50.0 * (sunshine.wh + sunshine.low_wh) * battery.charge_efficiency / battery.capacity_wh
+    minimize = event.goal.kind is GoalKind.MINIMIZE
     even_w = share.level_w(
         available_wh=even_power_w(battery, with_sun_pct, lowest_pct, left_s) * left_s / 3600.0 - half_step_wh,
         given_wh=interval.avoided_wh,
@@ -59,6 +64,9 @@ def propose(
         rest_s=rest_s,
         later_s=max(0.0, left_s - rest_s),
         worst_w=interval.worst_w,
+        load_w=max(now_w, smooth_w) if minimize else None,
+        earlier_wh=interval.earlier_wh,
+        earlier_s=interval.earlier_s,
     )
     late = _bounds_import(event.goal, baseline_w)
     # A quarter's load is told best by the last minute, an hour's rather by the last quarter. Where the import is bounded
@@ -90,6 +98,7 @@ def propose(
         last=last,
         phase=phase(settings.station),
         late=late or to_spend < 2.0 * intervals_left,
+        scarce=minimize and smooth_w > SCARCE * OPEN_BELOW * battery.inverter_w,
     )
     spent = carry_on and not on and to_spend < 2
     interval = replace(interval, even_w=even_w, operations=operations)
@@ -167,6 +176,19 @@ def _at(now: datetime, before: Interval | None, event: Event, snapshot: Snapshot
     start = event.start + (now - event.start) // settings.interval * settings.interval
     end = min(start + settings.interval, event.end)
     operations = before.operations if before is not None else 0
+    earlier_wh = before.earlier_wh + before.avoided_wh if before is not None else 0.0
+    earlier_s = before.earlier_s + before.elapsed_s if before is not None else 0.0
     worst_w = share.worst_w(before) if before is not None and not running else None
     # Amended while it runs: what was given before is settled by what was asked then, and counting begins anew.
-    return Interval(event.id, start, end, 0.0, carry_wh, worst_w=worst_w, operations=operations, goal=event.goal)
+    return Interval(
+        event.id,
+        start,
+        end,
+        0.0,
+        carry_wh,
+        worst_w=worst_w,
+        operations=operations,
+        goal=event.goal,
+        earlier_wh=earlier_wh,
+        earlier_s=earlier_s,
+    )

@@ -116,8 +116,10 @@ def trusted(view: View, observer: Observer, settings: Settings) -> View:
 
 def _power(observed: Observed[PowerReading] | None, limit_s: float) -> tuple[float | None, bool]:
     """Power in watts, and whether the position is dark: silent, or without voltage."""
-    if observed is None or (reading := observed.within(limit_s)) is None:
+    # `Observed.within`, written out: four positions are read at every decision.
+    if observed is None or not 0.0 <= observed.age_s <= limit_s:
         return None, True
+    reading = observed.value
     power_w, voltage_v = reading.power_w, reading.voltage_v
     return power_w if power_w is not None and isfinite(power_w) else None, voltage_v is not None and voltage_v < DARK_V
 

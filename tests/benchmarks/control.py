@@ -11,7 +11,7 @@ from services.backtest.policies import POLICIES
 from services.backtest.published import play
 from services.backtest.score import quantile
 from services.backtest.trial import Result
-from services.backtest.windows import Rows, Window, cut, half_hourly_summer, one_minute, some
+from services.backtest.windows import Rows, Window, cut, half_hourly_summer, held_out, one_minute, some
 from services.core.config.load import parse_station
 from services.core.config.station import Station
 from tests.benchmarks.figure import Figure
@@ -62,17 +62,31 @@ def sized(station: Station, capacity_wh: float, inverter_w: float) -> Station:
     )
 
 
-def compare(rows: Rows, windows: Sequence[Window], station: Station, label: str) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All policies over some windows, ours first."""
+
+    lines: list[Line]
+    days: str
+    """Ours apart on the days that its constants were chosen by, and on the others."""
+
+
+def compare(rows: Rows, windows: Sequence[Window], station: Station, label: str) -> Compared:
     """All policies over `windows`."""
     asked = field.Field(windows, station, trial.memories(rows, windows, station))
     tasks = [trial.task(window, station) for window in windows]
     least = [maximin(task).objective_wh for task in tasks]
-    total = sum(most(task).objective_wh for task in tasks)
+    total = [most(task).objective_wh for task in tasks]
     found = field.play(asked, NAMES, line(label))
-    return [summed(policy, results, least, total) for policy, results in found.items()]
+    told = []
+    for days, odd in (("even days, by which its constants were chosen", False), ("odd days, held out", True)):
+        chosen = [i for i, window in enumerate(windows) if held_out(window) is odd]
+        ours = summed(days, [found[NAMES[0]][i] for i in chosen], [least[i] for i in chosen], [total[i] for i in chosen])
+        told.append(f"{ours}, n={len(chosen)}")
+    return Compared([summed(policy, results, least, total) for policy, results in found.items()], "; ".join(told))
 
 
-def summed(policy: str, results: Sequence[Result], least: Sequence[float], total: float) -> Line:
+def summed(policy: str, results: Sequence[Result], least: Sequence[float], total: Sequence[float]) -> Line:
     """A policy's line. Windows in which even the optimum has an hour with nothing cannot be compared, and count for energy only."""
     shares = [float(r.intervals_wh.min()) / m for r, m in zip(results, least, strict=True) if m > 0.0]
     quarters = [float(r.quarters_wh.min()) / (m / 4.0) for r, m in zip(results, least, strict=True) if m > 0.0]
@@ -81,7 +95,7 @@ def summed(policy: str, results: Sequence[Result], least: Sequence[float], total
         quantile(shares, 0.5),
         quantile(shares, 0.1),
         quantile(quarters, 0.5),
-        sum(r.total_wh for r in results) / total,
+        sum(r.total_wh for r in results) / sum(total),
         sum(r.operations for r in results) / len(results),
         min(r.lowest_soc_pct for r in results),
     )
@@ -126,7 +140,7 @@ def others(station: Station) -> Mapping[str, list[Line]]:
     found = {
         f"{name} ({capacity_wh:g} Wh, {inverter_w:g} W), {rows.label}, n={len(some_rows)}": compare(
             rows, some_rows, sized(station, capacity_wh, inverter_w), name
-        )
+        ).lines
         for name, (capacity_wh, inverter_w) in SIZES.items()
     }
     try:
@@ -134,14 +148,15 @@ def others(station: Station) -> Mapping[str, list[Line]]:
     except OSError as error:
         return {**found, f"summer NOT MEASURED ({error.strerror}: {error.filename})": []}
     hot = some(cut(summer), OTHER_WINDOWS)
-    return {**found, f"as shipped, {summer.label}, n={len(hot)}": compare(summer, hot, station, "summer")}
+    return {**found, f"as shipped, {summer.label}, n={len(hot)}": compare(summer, hot, station, "summer").lines}
 
 
 def measure() -> list[Figure]:
     """All three figures from the same runs."""
     station, rows = shipped(), one_minute()
     windows = cut(rows)
-    lines = compare(rows, windows, station, "winter")
+    compared = compare(rows, windows, station, "winter")
+    lines = compared.lines
     ours, plain = lines[0], next(one for one in lines if one.policy == "sigma-delta")
     tables = "; ".join(f"[{label}] " + " | ".join(map(str, table)) for label, table in others(station).items())
     conditions = (
@@ -149,6 +164,7 @@ def measure() -> list[Figure]:
         f" {station.battery.capacity_wh:g} Wh, floor {station.battery.floor_pct:g} %, efficiency {station.battery.discharge_efficiency:g},"
         f" idle {station.battery.idle_w:g} W all along for every policy and the optimum, dwell {station.limits.dwell_s:g} s both ways and"
         f" the same guard for all, a decision every 10 s; median/p10 of the least hour over the LP's: {' | '.join(map(str, lines))};"
+        f" ours on {compared.days};"
         f" {dwelt(windows, station)}; {tables}; as published, idle on battery only: {published(windows, station)}"
     )
     operations = f" ({ours.operations:.1f} operations an event, goal 12)"
@@ -163,7 +179,8 @@ def measure() -> list[Figure]:
             plain.energy,
             0.985,
             "as worst_hour_median; energy of all windows over the LP's, which keeps above the floor to the event's end: a policy that stops"
-            " sooner is drained below it by the idle draw, and may show more than 1",
+            " sooner is drained below it by the idle draw, and may show more than 1; what can be had of it without foresight:"
+            " python -m tests.benchmarks.foresight",
             better="higher",
         ),
     ]

@@ -1,7 +1,8 @@
 """How well a pledge is held in each settlement interval, beside plain policies, and the trade-off of error against operations."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 from services.backtest import field, tradeoff, trial
 from services.backtest.contest import NAMES
 from services.backtest.plots import draw_tradeoff
-from services.backtest.windows import cut, one_minute, some
+from services.backtest.trial import Result
+from services.backtest.windows import Window, cut, held_out, one_minute, some
 from services.core.config.station import Station
 from tests.benchmarks.control import shipped
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.progress import line
 
-CURVE_WINDOWS = 12
+CURVE_WINDOWS = 24
 HOUR_S, QUARTER_S = 3600.0, 900.0
 CURVE_DWELLS_S = (60.0, 180.0, 300.0, 900.0)
 
@@ -29,20 +31,44 @@ def equal_operations(points: Sequence[tradeoff.Point], operations: float) -> flo
     return None
 
 
-def at(station: Station, interval_s: float) -> dict[str, tradeoff.Point]:
+@dataclass(frozen=True, slots=True)
+class Tracked:
     """Every policy over all windows at the shipped dwell."""
+
+    points: Mapping[str, tradeoff.Point]
+    parts: str
+    """Ours over parts of the windows."""
+
+
+def at(station: Station, interval_s: float) -> Tracked:
+    """Settled every `interval_s`."""
     rows = one_minute()
     windows = cut(rows)
     changed = tradeoff.with_limits(station, station.limits.dwell_s, interval_s)
     asked = field.Field(windows, changed, trial.memories(rows, windows, changed), tradeoff.PLEDGED_SHARE)
     found = field.play(asked, NAMES, line(f"tracking at {interval_s / 60:g} min"))
-    return {name: tradeoff.scored(windows, name, results, changed) for name, results in found.items()}
+    can_w = trial.task(windows[0], changed).even_w
+    parts: dict[str, Callable[[Window], bool]] = {
+        "the even days, by which its constants were chosen": lambda window: not held_out(window),
+        "the odd days, held out": held_out,
+        "the windows whose pledge the battery has the energy for": lambda window: tradeoff.PLEDGED_SHARE * window.mean_w <= can_w,
+    }
+    told = [part(windows, found[NAMES[0]], changed, label, chosen) for label, chosen in parts.items()]
+    return Tracked({name: tradeoff.scored(windows, name, results, changed) for name, results in found.items()}, "; ".join(told))
+
+
+def part(windows: Sequence[Window], results: Sequence[Result], station: Station, label: str, chosen: Callable[[Window], bool]) -> str:
+    """Ours over those of `windows` that are `chosen`."""
+    pairs = [(window, result) for window, result in zip(windows, results, strict=True) if chosen(window)]
+    one = tradeoff.scored([window for window, _ in pairs], label, [result for _, result in pairs], station)
+    return f"{label} {100 * one.error:.2f} % (n={one.windows})"
 
 
 def figure(name: str, interval_s: float, goal: float, most_operations: float) -> Figure:
     """One figure, with every policy and the curve in its conditions."""
     station = shipped()
-    found = at(station, interval_s)
+    tracked = at(station, interval_s)
+    found = tracked.points
     windows = some(cut(one_minute()), CURVE_WINDOWS)
     told, done = line("curve"), 0
 
@@ -65,7 +91,9 @@ def figure(name: str, interval_s: float, goal: float, most_operations: float) ->
         f" {ours.windows} windows (winter, one minute, household x 0.2), dwell {station.limits.dwell_s:g} s both ways, a decision every 10"
         f" s; RMS over all intervals of (achieved - min(goal, load)) / goal, median window in brackets: "
         + " | ".join(f"{one} {100 * p.error:.1f} % ({100 * p.median_error:.1f}) @ {p.operations:.1f}" for one, p in found.items())
-        + f"; operations goal {most_operations:g}: {'kept' if ours.operations <= most_operations else 'MISSED'};"
+        + f"; ours over {tracked.parts}; what energy and statistics leave open:"
+        f" python -m tests.benchmarks.foresight; operations goal {most_operations:g}:"
+        f" {'kept' if ours.operations <= most_operations else 'MISSED'};"
         f" over {len(windows)} windows by dwell: {drawn}; worse than sigma-delta at equal operations: {', '.join(worse) or 'nowhere'}"
     )
     return Figure(name, 100 * ours.error, "% of goal", 100 * sigma.error, goal, f"reference: sigma-delta in the same run; {conditions}")

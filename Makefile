@@ -13,6 +13,25 @@ NO_PYTHON = Python 3.11 or newer is needed, and none was found on PATH; install 
 NO_VENV = $(PYTHON) lacks the venv module; on Debian or Ubuntu: apt-get install python3-venv
 COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# What each image holds beside what every service stands on. The simulated power station is reached over an emulated air.
+EXTRAS_bluetti-bridge := bluetti-bridge bluetti-encrypted emulated
+EXTRAS_relay-bridge := relay-bridge emulated
+EXTRAS_relay-bridge-kasa := relay-bridge emulated kasa
+EXTRAS_ina260-reader := ina260-reader
+EXTRAS_controller := controller
+EXTRAS_recorder := recorder
+EXTRAS_gateway := gateway
+EXTRAS_home-assistant :=
+EXTRAS_aggregator := aggregator
+EXTRAS_simulator := simulator
+EXTRAS_setup := setup bluetti-bridge relay-bridge discover report
+EXTRAS_package := package
+IMAGES := $(patsubst EXTRAS_%,%,$(filter EXTRAS_%,$(.VARIABLES)))
+# `package` is what builds our own wheel. The larger lock constrains them, so that all agree.
+define LOCK_IMAGE
+$(COMPILE) --constraint requirements/dev.txt $(addprefix --extra ,$(EXTRAS_$(1))) --output-file requirements/images/$(1).txt $(if $(UPGRADE),--upgrade)
+
+endef
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +60,8 @@ lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newe
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
 	$(COMPILE) --extra dev --output-file requirements/dev.txt $(if $(UPGRADE),--upgrade)
 	$(COMPILE) --extra run --output-file requirements/run.txt $(if $(UPGRADE),--upgrade)
+	@mkdir -p requirements/images
+	$(foreach image,$(IMAGES),$(call LOCK_IMAGE,$(image)))
 	@rm -rf .venv-lock
 
 clean:  ## remove the environment and what tools left behind; your data in var/ stays

@@ -79,6 +79,11 @@ class Deployment:
             }
         )
 
+    @property
+    def recorder_name(self) -> str | None:
+        """The host name by which the recorder is asked."""
+        return urlsplit(self.recorder_url).hostname if self.recorder_url is not None else None
+
     def asks_recorder_at(self, station: Station) -> str:
         """The base URL at which the recorder of `station` is asked."""
         api = station.recorder.api

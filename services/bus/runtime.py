@@ -18,6 +18,7 @@ from services.bus.clock import Clock, FollowedClock, SystemClock
 from services.bus.deployment import Deployment
 from services.bus.systemd import Systemd
 from services.core.config.load import ConfigError, Problem, parse_station
+from services.core.config.simulated import LOOPBACK
 from services.core.config.station import Station
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,9 @@ def load_station(path: Path) -> Station:
         raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(None, str(path), "", f"byte {error.start} is not UTF-8; save it as UTF-8")]) from None
-    return deployment.here().placed(programmes.enrolled(parse_station(text), path.parent))
+    surroundings = deployment.here()
+    station = parse_station(text, surroundings.simulator_host or LOOPBACK)
+    return surroundings.placed(programmes.enrolled(station, path.parent))
 
 
 def make_context(station: Station, var: Path) -> Context:

@@ -11,7 +11,7 @@ from services.bus.messages.state import PreferencesMessage
 from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
-from services.gateway import preferences
+from services.gateway import preferences, publishing
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
 from services.gateway.routes.state import stream_of
@@ -19,7 +19,8 @@ from services.gateway.security import allowed_hosts
 
 
 async def run(context: Context) -> None:
-    """Run until cancelled. Raises OSError when the page cannot be served where the station file says."""
+    """Run until cancelled. Raises OSError when the page cannot be served where it should, ConfigError when it may not be."""
+    publishing.refuse_beyond_loopback(context.deployment)
     async with context.bus("gateway") as bus:
         path = context.state_dir("gateway") / "preferences.json"
         chosen, complaints = _preferences(path, context.station)
@@ -27,7 +28,7 @@ async def run(context: Context) -> None:
         with web.listen(context.station.web) as listener:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell_preferences(desk, complaints), name="gateway: preferences")
-                tasks.create_task(_serve(desk, listener), name="gateway: web")
+                tasks.create_task(_serve(desk, listener, publishing.names(context.deployment)), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -49,7 +50,7 @@ async def _tell_preferences(desk: Desk, complaints: list[str]) -> None:
     desk.bus.publish(PREFERENCES, PreferencesMessage.of(desk.preferences.preferences(), desk.clock.now()))
 
 
-async def _serve(desk: Desk, listener: socket.socket) -> None:
+async def _serve(desk: Desk, listener: socket.socket, published: frozenset[str]) -> None:
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]
-    await web.serve(create_app(desk, stream, allowed_hosts(host, port)), listener, closing=stream.close)
+    await web.serve(create_app(desk, stream, allowed_hosts(host, port) | published), listener, closing=stream.close)

@@ -76,6 +76,7 @@ class _Recorder:
         self._intake = self._writer.intake
         self._intake.suspected = lambda suspicion: self._tell(suspicion, "", "reading suspected")
         self._token = self._make_token(context)
+        self._known_as = context.deployment.recorder_name
         self._accounts = Accounts(
             self._station,
             self._clock,
@@ -241,6 +242,7 @@ class _Recorder:
             settled_ms=self._writer.settled_ms,
             zone=self._station.zone,
             token=self._token if self._station.recorder.token else None,
+            known_as=self._known_as,
         )
         add_import(app, self._writer.fill, self._clock, self._token)
         endpoint = self._station.recorder.api

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.bus.runtime import StateFolderError, beating, load_station, make_context, set_up_logging, until_signalled
 from services.core.config.load import ConfigError
-from services.simulator.rig import NotSimulatable
+from services.simulator.place import NotSimulatable
 from services.simulator.service import run
 
 

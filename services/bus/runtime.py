@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -92,18 +93,20 @@ def load_station(path: Path) -> Station:
     return surroundings.placed(programmes.enrolled(station, path.parent))
 
 
-def make_context(station: Station, var: Path) -> Context:
-    """The context of a service where this process runs.
+def make_context(station: Station, var: Path, service: str = "") -> Context:
+    """The context where this process runs: for `service` alone, or for all.
 
     Raises StateFolderError if state could not be kept under `var`, ConfigError for an environment variable that makes no sense.
     """
     surroundings = deployment.here()
     try:
-        var.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=var):
+        # In a container only the service's own folder can be written.
+        folder = var / service
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StateFolderError(f"cannot write to {var}: {error.strerror}; choose another folder with --var") from None
+        raise StateFolderError(f"cannot write to {folder}: {error.strerror}; choose another folder with --var") from None
     return Context(
         station=station,
         clock=FollowedClock() if station.clock == "simulated" else SystemClock(),
@@ -134,18 +137,24 @@ def set_up_logging(level: str, service: str) -> None:
 def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     """Run one service as a process of its own until SIGTERM or SIGINT, then exit 0; exit 2 for a wrong station file, 1 for the rest."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
-    parser.add_argument("--config", type=Path, default=Path("config/station.yaml"), help="the station file (default: %(default)s)")
-    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    add_options(parser)
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, name)
     try:
-        context = make_context(load_station(arguments.config), arguments.var)
+        context = make_context(load_station(arguments.config), arguments.var, name)
         asyncio.run(until_signalled(beating(name, run, context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:
         sys.exit(_say(error, code=1))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every service has."""
+    config, var = os.environ.get("SPS_CONFIG") or "config/station.yaml", os.environ.get("SPS_VAR") or "var"
+    parser.add_argument("--config", type=Path, default=Path(config), help="the station file (default: %(default)s)")
+    parser.add_argument("--var", type=Path, default=Path(var), help="folder for state (default: %(default)s)")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

@@ -1,0 +1,127 @@
+"""A Docker engine of the tests' own: its data, its socket, its process, ended by its id."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+READY_S = 30.0
+END_S = 30.0
+PLACES = ("/usr/bin", "/usr/sbin")
+"""Where Debian's packages put them; what comes first on PATH may be something else of that name."""
+STAND_IN = "sps-stand-in:local"
+
+
+class NoEngine(RuntimeError):
+    """No engine can be had here, and why."""
+
+
+def program(name: str) -> str:
+    """The path of a program of the engine's packages. Raises NoEngine."""
+    if (found := next((f"{place}/{name}" for place in PLACES if os.access(f"{place}/{name}", os.X_OK)), None)) is None:
+        raise NoEngine(f"{name} is not installed; apt-get install docker.io docker-compose debootstrap iptables")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running engine."""
+
+    folder: Path
+    pid: int
+
+    @property
+    def socket(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    def environment(self) -> dict[str, str]:
+        """For programs that are to talk to this engine."""
+        # Without BuildKit every target of the Dockerfile up to the wanted one would be built.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPS_", "COMPOSE_", "DOCKER_"))}
+        return kept | {"DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"}
+
+    def docker(self, *arguments: str, stdin: IO[bytes] | None = None, timeout_s: float = 120) -> str:
+        """Run a docker command; its output. Raises CalledProcessError."""
+        done = subprocess.run(
+            [program("docker"), *arguments],
+            env=self.environment(),
+            stdin=stdin or subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise subprocess.CalledProcessError(done.returncode, ["docker", *arguments], done.stdout, done.stderr)
+        return done.stdout
+
+    def import_stand_in(self, tarball: Path) -> None:
+        """Have `tarball` as the image that stands in for the official ones."""
+        with tarball.open("rb") as content:
+            self.docker("import", "-", STAND_IN, stdin=content)
+
+    def build(self, target: str, root: Path, arguments: Mapping[str, str]) -> str:
+        """Build `target` of the Dockerfile in `root`; the image's name."""
+        tag = f"smart-power-station/{target}:latest"
+        options = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
+        self.docker("build", "--target", target, "--tag", tag, *options, str(root), timeout_s=600)
+        return tag
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """An engine with nothing in it; at its end no container and no process of it is left. Raises NoEngine."""
+    dockerd = program("dockerd")
+    if os.geteuid() != 0:
+        raise NoEngine("an engine of one's own needs root")
+    with TemporaryDirectory(prefix="sps-engine-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        log = folder / "dockerd.log"
+        command = [dockerd, "--data-root", f"{name}/data", "--exec-root", f"{name}/exec", "--pidfile", f"{name}/docker.pid"]
+        command += ["--host", f"unix://{name}/docker.sock", "--log-level", "warn"]
+        environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+        engine = Engine(folder, process.pid)
+        try:
+            _wait_until_ready(engine, process, log)
+            yield engine
+        finally:
+            _end(engine, process)
+
+
+def _wait_until_ready(engine: Engine, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise NoEngine(f"dockerd ended with {process.returncode}: {log.read_text(errors='replace')[-1500:]}")
+        try:
+            engine.docker("version", timeout_s=10)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            time.sleep(0.2)
+        else:
+            return
+    raise NoEngine(f"dockerd was not ready within {READY_S:g} s: {log.read_text(errors='replace')[-1500:]}")
+
+
+def _end(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        try:
+            if left := engine.docker("ps", "--all", "--quiet").split():
+                engine.docker("rm", "--force", "--volumes", *left)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            pass  # then the engine takes them down itself
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    shutil.rmtree(engine.folder / "data", ignore_errors=True)

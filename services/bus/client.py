@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from services.bus.clock import Clock, FollowedClock, Rate, utc_now
-from services.bus.connection import Connection
+from services.bus.connection import OPEN_DOOR, Connection, Door
 from services.bus.contract import CHANNELS, CLOCK, SERVICE_ERROR, SERVICE_STATUS, Channel, M
 from services.bus.decode import Refused, decode
 from services.bus.messages.base import Payload
@@ -57,8 +57,8 @@ class Bus:
     """One service's place on the bus; use it as an async context manager, and from its event loop only.
 
     Entering starts connecting and does not wait for the broker. Leaving says offline. With `announce=False` there is
-    no status and no last will: for a short-lived client such as a command-line tool. With `alone=False` several may share
-    the service's name and status: whoever is left says so again (`announce`) when one of them leaves.
+    no status, no last will, and errors go to the log alone: for a short-lived client such as a command-line tool. With
+    `alone=False` several may share the service's name and status: whoever is left says so again (`announce`) when one of them leaves.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Bus:
         jitter: random.Random,
         announce: bool = True,
         alone: bool = True,
+        door: Door = OPEN_DOOR,
     ) -> None:
         self.service = service
         self._clock = clock
@@ -95,6 +96,7 @@ class Bus:
             will=self._last_will,
             on_connected=self._connected,
             on_message=self._received,
+            door=door,
         )
         # Whoever publishes the clock must not follow what it said before its restart.
         if isinstance(clock, FollowedClock) and service != CLOCK.publisher:
@@ -119,6 +121,16 @@ class Bus:
     def connected(self) -> bool:
         """Whether the broker has accepted us and the subscriptions are sent."""
         return self._connection.up.is_set()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker could not be reached or did not let us in, in words; None while connected."""
+        return self._connection.trouble
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether there is a broker that does not let us in, or whom we do not trust, until somebody mends a file."""
+        return self._connection.turned_away
 
     async def wait_connected(self) -> None:
         """Wait until connected."""
@@ -198,7 +210,8 @@ class Bus:
         told = ServiceError(ts=self._now(), topic=topic, field=field, value=value, message=message, remedy=remedy, suppressed=suppressed)
         parts = [topic, message, field and f"field {field}", value, remedy]
         log.warning("%s: %s%s", self.service, "; ".join(p for p in parts if p), f" ({suppressed} more like it)" if suppressed else "")
-        self.publish(SERVICE_ERROR, told, service=self.service)
+        if self._announce:
+            self.publish(SERVICE_ERROR, told, service=self.service)
 
     def announce(self) -> None:
         """Say again that this service is online: somebody else of its name has said otherwise."""

@@ -3,18 +3,45 @@
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from services.bus.clock import Clock
-from services.bus.link import ConnectFailed, Link
+from services.bus.link import ConnectFailed, Link, LoginRefused
 from services.bus.outbox import Outbox, Outgoing
+from services.bus.secrets import Login, NoSecret
+from services.bus.tls import NoTrust
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 30.0
 STEADY_S = 10.0
 """A connection that lasted this long was a good one: the back-off starts anew."""
+REMIND_S = 600.0
+"""A reason that stays the same is told again so often: nobody reads a log from its beginning."""
 
 log = logging.getLogger(__name__)
+
+
+def anonymous() -> None:
+    """No login."""
+
+
+def plainly() -> None:
+    """No TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How one gets in at the broker. Both are asked at each connection, so that a mended file needs no restart."""
+
+    login: Callable[[], Login | None] = anonymous
+    """Raises NoSecret."""
+    tls: Callable[[], ssl.SSLContext | None] = plainly
+    """Raises NoTrust. May read files."""
+
+
+OPEN_DOOR = Door()
 
 
 def backoff_s(failures: int, jitter: random.Random) -> float:
@@ -35,8 +62,15 @@ class Connection:
         will: Callable[[], Outgoing | None],
         on_connected: Callable[[], None],
         on_message: Callable[[str, bytes, bool], None],
+        door: Door = OPEN_DOOR,
     ) -> None:
         self.up = asyncio.Event()
+        self.trouble: str | None = None
+        """Why there is no connection, in words; None while there is one, and before the first try has failed."""
+        self.turned_away = False
+        """Whether `trouble` is about who we are, or whom we trust, and not about a broker that is away."""
+        self._door = door
+        self._told_at: float | None = None
         self._address = address
         self._client_id = client_id
         self._clock = clock
@@ -52,20 +86,23 @@ class Connection:
         """Connect, and connect again after each loss, until cancelled."""
         failures = 0
         while True:
-            link = Link(self._client_id, will=self._will(), on_message=self._on_message, on_read=self._pump)
+            link = None
             opened_at = None
             try:
+                link = await self._link_to_be()
                 await link.open(*self._address)
                 opened_at = self._clock.monotonic()
                 self._opened(link)
                 await link.hold()
-            except ConnectFailed as failure:
-                log.log(logging.DEBUG if failures else logging.WARNING, "%s: %s; trying again until it answers", self._name, failure)
+            except (ConnectFailed, NoSecret, NoTrust) as failure:
+                self.turned_away = not isinstance(failure, ConnectFailed) or isinstance(failure, LoginRefused)
+                self._tell(str(failure))
             except Exception:
                 # The outermost edge: a defect costs this connection, not the service.
                 log.exception("%s: unexpected failure; connecting again", self._name)
             finally:
-                self._ended(link)
+                if link is not None:
+                    self._ended(link)
             steady = opened_at is not None and self._clock.monotonic() - opened_at >= STEADY_S
             failures = 0 if steady else failures + 1
             if opened_at is not None:
@@ -102,8 +139,20 @@ class Connection:
     def _name(self) -> str:
         return f"broker {self._address[0]}:{self._address[1]}"
 
+    async def _link_to_be(self) -> Link:
+        login, tls = await asyncio.to_thread(lambda: (self._door.login(), self._door.tls()))
+        return Link(self._client_id, will=self._will(), on_message=self._on_message, on_read=self._pump, login=login, tls=tls)
+
+    def _tell(self, failure: str) -> None:
+        now = self._clock.monotonic()
+        news = failure != self.trouble or self._told_at is None or now - self._told_at >= REMIND_S
+        log.log(logging.WARNING if news else logging.DEBUG, "%s: %s; trying again until it lets us in", self._name, failure)
+        self._told_at = now if news else self._told_at
+        self.trouble = failure
+
     def _opened(self, link: Link) -> None:
         self._link = link
+        self.trouble, self.turned_away = None, False
         for expired in self._outbox.drop_expired(self._clock.monotonic()):
             log.warning("%s: a command for %s waited too long for a connection and was dropped", self._name, expired.topic)
         self._on_connected()

@@ -36,12 +36,26 @@ class Channel(Generic[M]):
     qos: int
     retain: bool
     publisher: str
+    """Who may publish it: services, `operator` for people, `each service` for its own; several are separated by ", ".
+    `services/bus/access.py` makes the broker's rules of it."""
     summary: str
     command: bool = False
     """A command: retained copies are dropped, and identical bytes within 60 s count once."""
 
+    @property
+    def publishers(self) -> tuple[str, ...]:
+        """The same, one by one."""
+        return tuple(self.publisher.split(", "))
 
-POSITION_READING = Channel("position/{position}/reading", PositionReading, 0, False, "bridges", "Power at P1 to P4.")
+
+OPERATOR = "operator"
+"""People, and the tools that they start."""
+EACH_SERVICE = "each service"
+BRIDGES = "relay_bridge, bluetti_bridge, ina260_reader"
+HOME_ASSISTANT_MODE = "home_assistant/mode/set"
+"""Under `sps/<station>/`: where Home Assistant publishes a mode, as plain text. The only topic of ours that carries no JSON."""
+
+POSITION_READING = Channel("position/{position}/reading", PositionReading, 0, False, BRIDGES, "Power at P1 to P4.")
 BATTERY_READING = Channel("battery/reading", BatteryReadingMessage, 0, False, "bluetti_bridge", "The power station's own reading.")
 BATTERY_LINK = Channel("battery/link", BatteryLink, 1, True, "bluetti_bridge", "Whether the power station answers, and why not.")
 BATTERY_ESTIMATE = Channel("battery/estimate", BatteryEstimate, 0, False, "controller", "The observer's state of charge.")
@@ -64,7 +78,9 @@ EVENT = Channel(
 EVENT_BASELINE = Channel("event/{event_id}/baseline", EventBaseline, 1, True, "recorder", "The baseline per settlement interval.")
 EVENT_PERFORMANCE = Channel("event/{event_id}/performance", EventPerformance, 1, True, "recorder", "What each interval came to.")
 CONTROLLER_STATE = Channel("controller/state", ControllerState, 1, True, "controller", "Phase, mode and reason.")
-OVERRIDE = Channel("controller/override", Override, 1, False, "operator, gateway", "A manual mode with an end.", command=True)
+OVERRIDE = Channel(
+    "controller/override", Override, 1, False, "operator, gateway, home_assistant", "A manual mode with an end.", command=True
+)
 COMMITTED = Channel("recorder/committed", Committed, 0, False, "recorder", "Up to when readings are on disk.")
 PREFERENCES = Channel("preferences", PreferencesMessage, 1, True, "gateway", "What the person chose.")
 CLOCK = Channel("clock", ClockMessage, 1, True, "simulator", "How station time runs in a simulation.")

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic.json_schema import models_json_schema
 
-from services.bus.contract import CHANNELS, Channel
+from services.bus.contract import CHANNELS, OPERATOR, Channel
 from services.bus.examples import PARAMETERS, example
 from services.bus.messages.base import Command, Payload
 from services.bus.topics import parameters
@@ -120,13 +120,13 @@ def _operation_name(channel: Channel[Payload]) -> str:
 
 
 def _action(channel: Channel[Payload]) -> str:
-    return "receive" if "operator" in channel.publisher else "send"
+    return "receive" if OPERATOR in channel.publishers else "send"
 
 
 def _message(channel: Channel[Payload]) -> dict[str, Any]:
     shown = example(channel)
     # What people type is shown as they type it; a service leaves nothing out.
-    typed = isinstance(shown, Command) and "operator" in channel.publisher
+    typed = isinstance(shown, Command) and OPERATOR in channel.publishers
     return {
         "name": channel.model.__name__,
         "summary": channel.summary,

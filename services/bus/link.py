@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.bus.outbox import Outgoing
+from services.bus.secrets import Login
 
 KEEPALIVE_S = 20
 CONNECT_TIMEOUT_S = 5.0
@@ -20,8 +22,16 @@ MISC_EVERY_S = 5.0
 log = logging.getLogger(__name__)
 
 
+BAD_LOGIN = frozenset({134, 135})
+"""The reasons for which a broker turns somebody away for who they are: bad user name or password, not authorised."""
+
+
 class ConnectFailed(Exception):
     """The broker is not there, does not answer, or refuses us."""
+
+
+class LoginRefused(ConnectFailed):
+    """The broker does not know us, or not with this password."""
 
 
 class Link:
@@ -40,8 +50,11 @@ class Link:
         will: Outgoing | None,
         on_message: Callable[[str, bytes, bool], None],
         on_read: Callable[[], None],
+        login: Login | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.lost = asyncio.Event()
+        self._login = login
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_read = on_read
@@ -49,6 +62,10 @@ class Link:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
         self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._client.max_inflight_messages = 0
+        if login is not None:
+            self._client.username_pw_set(login.user, login.password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
 
@@ -56,6 +73,10 @@ class Link:
         """Connect and wait for the broker's acceptance. Raises ConnectFailed."""
         try:
             await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S)
+        except ssl.SSLCertVerificationError as error:
+            raise ConnectFailed(
+                f"its certificate is not to be trusted: {error.verify_message}; check broker.ca_file and broker.host"
+            ) from None
         except OSError as error:
             raise ConnectFailed(error.strerror or str(error)) from None
         self._attach()
@@ -115,6 +136,9 @@ class Link:
 
     def _read(self) -> None:
         self._client.loop_read()
+        # What TLS has deciphered already, the loop cannot see on the socket.
+        while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending():
+            self._client.loop_read()
         self._on_read()
 
     def _write_soon(self, *_: object) -> None:
@@ -130,7 +154,16 @@ class Link:
             self._loop.remove_writer(sock)
 
     def _connected(self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object) -> None:
-        self._settle(ConnectFailed(f"it refuses us: {reason}") if reason.is_failure else None)
+        self._settle(self._refusal(reason) if reason.is_failure else None)
+
+    def _refusal(self, reason: ReasonCode) -> ConnectFailed:
+        if reason.value not in BAD_LOGIN:
+            return ConnectFailed(f"it refuses us: {reason}")
+        if self._login is None:
+            return LoginRefused("it wants a user and password, and there is none for us; run sps setup")
+        return LoginRefused(
+            f"it refuses user {self._login.user}: the password it knows is another; run sps setup, or compare what it was started with"
+        )
 
     def _disconnected(self, *_: object) -> None:
         self._settle(ConnectFailed("it closed the connection"))

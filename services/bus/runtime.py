@@ -16,8 +16,11 @@ from services.bus import deployment, programmes
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
+from services.bus.connection import Door
 from services.bus.deployment import Deployment
+from services.bus.secrets import login, secrets_folder
 from services.bus.systemd import Systemd
+from services.bus.tls import trusting
 from services.core.config.load import ConfigError, Problem, parse_station
 from services.core.config.simulated import LOOPBACK
 from services.core.config.station import Station
@@ -39,17 +42,25 @@ class Context:
     """The root of all state."""
     random: Random = field(default_factory=Random)
     """For jitter only."""
+    secrets: Path | None = None
+    """The folder of secrets; unset: beside `var`."""
     deployment: Deployment = field(default_factory=Deployment)
     systemd: Systemd = field(default_factory=lambda: Systemd(None))
     heartbeat: Heartbeat | None = None
     """The running service's own; see `beating`."""
 
-    def bus(self, service: str, *, announce: bool = True, alone: bool = True) -> Bus:
-        """A client of the station's broker.
+    def bus(self, service: str, *, user: str | None = None, announce: bool = True, alone: bool = True) -> Bus:
+        """A client of the station's broker, logged in as `user` (unset: by its name) if there is a password for it, else anonymously.
 
         `announce=False` is for a tool that comes and goes without a status, `alone=False` for one of several of that name.
         """
         broker = self.station.broker
+        folder = self.secrets or secrets_folder(self.var)
+        ca_file = folder / broker.ca_file if broker.ca_file is not None else None
+        door = Door(
+            login=lambda: login(user or service, folder),
+            tls=lambda: trusting(ca_file) if broker.tls else None,
+        )
         bus = Bus(
             self.station.station,
             service,
@@ -58,6 +69,7 @@ class Context:
             jitter=self.random,
             announce=announce,
             alone=alone,
+            door=door,
         )
         if self.heartbeat is not None:
             self.heartbeat.follow(bus)

@@ -18,7 +18,9 @@ from services.bus.clock import Clock, FollowedClock, SystemClock
 from services.bus.messages.devices import BatteryReadingMessage, PositionReading, RelayCommand, RelayStateMessage
 from services.bus.messages.state import ControllerState, Override
 from services.bus.runtime import Context
+from services.cli.admission import admitted
 from services.cli.exits import CommandFailed
+from services.cli.options import secrets_of
 from services.core.ats import CARRYING_W, Opening, Sample
 from services.core.config.station import Station
 from services.core.modes import SAFE_MODE
@@ -211,13 +213,15 @@ class Bench:
 async def bench(station: Station) -> AsyncIterator[Bench]:
     """A bench on the running station. Raises CommandFailed if it does not run, or in a simulation faster than life."""
     clock: Clock = FollowedClock() if station.clock == "simulated" else SystemClock()
-    context = Context(station, clock, Path())
-    bus = context.bus("ats-test", announce=False)
+    context = Context(station, clock, Path(), secrets=secrets_of())
+    # It commands P1 in the controller's stead, so only who may read the controller's password can run it.
+    bus = context.bus("ats-test", user="controller", announce=False)
     found = Bench(station, bus, clock)
     async with bus:
         try:
+            if not await admitted(bus, CONNECT_S):
+                raise TimeoutError  # noqa: TRY301 - the same answer as for a station without a clock
             async with asyncio.timeout(CONNECT_S):
-                await bus.wait_connected()
                 await bus.wait_clock()
         except TimeoutError:
             raise CommandFailed(f"no station answers at {station.broker.host}:{station.broker.port}; start it with `sps run`") from None

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from services.bus.client import Received
 from services.bus.clock import SystemClock
-from services.bus.contract import EVENT, EVENT_COMMAND, SERVICE_ERROR
+from services.bus.contract import EVENT, EVENT_COMMAND, OPERATOR, SERVICE_ERROR
 from services.bus.messages.events import EventCommand, EventMessage
 from services.bus.messages.state import ServiceError
 from services.bus.runtime import Context
+from services.cli.admission import admitted
 from services.cli.exits import CommandFailed
+from services.cli.options import secrets_of
 from services.core.config.station import Station
 
 CONNECT_S = 5.0
@@ -44,17 +46,14 @@ async def _send(station: Station, command: EventCommand, accepted: Accepted, wai
         if about_commands and received.params["service"] == "controller" and not answer.done():
             answer.set_exception(CommandFailed(f"the controller refused it: {_words(error)}"))
 
-    context = Context(station, SystemClock(), Path(), random.Random())  # noqa: S311 - jitter
-    bus = context.bus("cli", announce=False)
+    context = Context(station, SystemClock(), Path(), random.Random(), secrets_of())  # noqa: S311 - jitter
+    bus = context.bus("cli", user=OPERATOR, announce=False)
     bus.subscribe(EVENT, on_event)
     bus.subscribe(SERVICE_ERROR, on_error)
     async with bus:
-        try:
-            async with asyncio.timeout(min(CONNECT_S, wait_s)):
-                await bus.wait_connected()
-        except TimeoutError:
+        if not await admitted(bus, min(CONNECT_S, wait_s)):
             where = f"{station.broker.host}:{station.broker.port}"
-            raise CommandFailed(f"no MQTT broker answers at {where}; start the station with `sps run`") from None
+            raise CommandFailed(f"no MQTT broker answers at {where}; start the station with `sps run`")
         resending = asyncio.create_task(_resend(bus.publish, command))
         try:
             async with asyncio.timeout(wait_s):

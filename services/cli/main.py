@@ -7,7 +7,22 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from services.cli import ats, backtest, check_config, discover, energy, event, explain, export, import_csv, relay, report, run, station
+from services.cli import (
+    ats,
+    backtest,
+    check_config,
+    discover,
+    energy,
+    event,
+    explain,
+    export,
+    import_csv,
+    relay,
+    report,
+    run,
+    setup,
+    station,
+)
 from services.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -19,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=EPILOG)(run.run)
+app.command(epilog=EPILOG)(setup.setup)
 app.add_typer(event.app, name="event")
 app.add_typer(ats.app, name="ats")
 app.add_typer(relay.app, name="relay")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path, typer.Option("--config", envvar="SPS_CONFIG", show_default=True, metavar="FILE", help="The station's description.")
 ]
-VarOption = Annotated[Path, typer.Option("--var", envvar="SPS_VAR", show_default=True, metavar="FOLDER", help="Where all state is kept.")]
 _var: ContextVar[Path | None] = ContextVar("the state folder that --var names", default=None)
 
 
@@ -23,6 +22,10 @@ def _note(var: Path) -> Path:
     return var
 
 
+VarOption = Annotated[
+    Path,
+    typer.Option("--var", envvar="SPS_VAR", show_default=True, metavar="FOLDER", callback=_note, help="Where all state is kept."),
+]
 AskedVarOption = Annotated[
     Path,
     typer.Option(
@@ -46,6 +49,24 @@ def recorder_headers() -> dict[str, str]:
     from services.bus.recorder_token import headers
 
     return headers(_var.get() or Path(os.environ.get("SPS_VAR", DEFAULT_VAR)))
+
+
+SecretsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets", envvar="SPS_SECRETS", metavar="FOLDER", help="Where secrets lie. Default: `secrets` beside the state folder."
+    ),
+]
+
+
+def secrets_of() -> Path:
+    """The folder of secrets: SPS_SECRETS, else beside the state folder (--var, SPS_VAR, or `var`)."""
+    import os
+
+    from services.bus.secrets import secrets_folder
+
+    told = os.environ.get("SPS_SECRETS")
+    return Path(told) if told else secrets_folder(_var.get() or Path(os.environ.get("SPS_VAR", DEFAULT_VAR)))
 
 
 def load_station(path: Path) -> "Station":

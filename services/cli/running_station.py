@@ -7,9 +7,11 @@ from pathlib import Path
 
 from services.bus.client import Received
 from services.bus.clock import SystemClock
-from services.bus.contract import CONTROLLER_STATE, SERVICE_STATUS
+from services.bus.contract import CONTROLLER_STATE, OPERATOR, SERVICE_STATUS
 from services.bus.messages.state import ControllerState, ServiceStatus
 from services.bus.runtime import Context
+from services.cli.admission import admitted
+from services.cli.options import secrets_of
 from services.core.config.station import Station
 
 _CONNECT_S = 2.0
@@ -51,16 +53,16 @@ class RunningStation:
 
 @asynccontextmanager
 async def watched(station: Station) -> AsyncIterator[RunningStation]:
-    """The running station, if there is one; where no broker answers, nothing runs."""
+    """The running station, if there is one; where no broker answers, nothing runs.
+
+    Raises CommandFailed if a broker answers and does not let us look.
+    """
     running = RunningStation()
-    bus = Context(station, SystemClock(), Path()).bus("relay-test", announce=False)
+    bus = Context(station, SystemClock(), Path(), secrets=secrets_of()).bus("relay-test", user=OPERATOR, announce=False)
     bus.subscribe(SERVICE_STATUS, running.on_status)
     bus.subscribe(CONTROLLER_STATE, running.on_controller)
     async with bus:
-        try:
-            async with asyncio.timeout(_CONNECT_S):
-                await bus.wait_connected()
-        except TimeoutError:
+        if not await admitted(bus, _CONNECT_S):
             yield running
             return
         await asyncio.sleep(_RETAINED_S)

@@ -144,7 +144,7 @@ async def wait_turn(context: Context, instance: str) -> Book:
     """Return once no other controller is in charge, with the events that were accepted by then. Passive, and saying so, until then."""
     watch = Watch(instance)
     clock = context.clock
-    async with context.bus(STANDBY, announce=False) as bus:
+    async with context.bus(STANDBY, user="controller", announce=False) as bus:
         _listen(bus, watch)
         await bus.wait_connected()
         await clock.sleep(LOOK_S)
@@ -168,7 +168,7 @@ async def _stand_by(context: Context, instance: str, watch: Watch) -> None:
         if received.params["service"] == STANDBY and received.message.state == "offline" and not leaving:
             bus.announce()
 
-    async with context.bus(STANDBY, alone=False) as bus:
+    async with context.bus(STANDBY, user="controller", alone=False) as bus:
         _listen(bus, watch)
         bus.subscribe(contract.SERVICE_STATUS, say_again)
         patience_s = GONE_S + context.random.uniform(0.0, TURN_S)

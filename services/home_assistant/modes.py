@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
+from services.bus.contract import HOME_ASSISTANT_MODE
 from services.bus.messages.state import Override
 from services.core.modes import Hardware, Mode, allowed_modes
 
 AUTOMATIC = "automatic"
-COMMAND_PATH = "home_assistant/mode/set"
-"""Under `sps/<station>/`: where Home Assistant publishes the chosen option, as plain text."""
+COMMAND_PATH = HOME_ASSISTANT_MODE
 
 
 class UnknownOption(ValueError):

@@ -31,6 +31,20 @@ class Broker(Section):
     port: Port = 1883
     start: bool = True
     """Whether `sps run` starts a broker of its own there: Mosquitto when installed, else the embedded one."""
+    tls: bool = False
+    """Whether to speak TLS with it. Then its certificate must be good for `host`."""
+    ca_file: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """The authority to trust, a file in the folder `secrets` beside the state folder, such as `mosquitto/ca.crt`; unset: the system's."""
+
+    @model_validator(mode="after")
+    def _can_be_safe(self) -> "Broker":
+        if self.tls and self.start:
+            raise ValueError(
+                "tls: the broker that `sps run` starts is for this machine and speaks no TLS; set 'start: false', and run your own"
+            )
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file: it would not be used; set 'tls: true', or leave it out")
+        return self
 
 
 def _loopback(host: str) -> str:

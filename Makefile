@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock docs clean
+.PHONY: help run test check bench lock docs dashboards clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -34,7 +34,7 @@ $(COMPILE) --constraint requirements/dev.txt $(addprefix --extra ,$(EXTRAS_$(1))
 endef
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -47,7 +47,7 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py
+	$(BIN)/python -m pytest --quiet tests/contract/test_documents.py tests/contract/test_dashboards.py
 	$(BIN)/python tests/check_locks.py
 
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
@@ -55,6 +55,9 @@ bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json;
 
 docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
 	$(BIN)/python -m services.bus.documents
+
+dashboards: .venv/.installed-dev  ## write Grafana's dashboards and provisioning anew from grafana/generator
+	@$(BIN)/python -m grafana.generator
 
 lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newer versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
@@ -66,7 +69,7 @@ lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newe
 
 clean:  ## remove the environment and what tools left behind; your data in var/ stays
 	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
-	find services tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find services tests grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.created:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }

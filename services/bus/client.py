@@ -11,9 +11,10 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from services.bus import vitals
 from services.bus.clock import Clock, FollowedClock, Rate, utc_now
 from services.bus.connection import OPEN_DOOR, Connection, Door
-from services.bus.contract import CHANNELS, CLOCK, SERVICE_ERROR, SERVICE_STATUS, Channel, M
+from services.bus.contract import CHANNELS, CLOCK, SERVICE_ERROR, SERVICE_STATUS, SERVICE_VITALS, Channel, M
 from services.bus.decode import Refused, decode
 from services.bus.messages.base import Payload
 from services.bus.messages.state import ClockMessage, ServiceError, ServiceStatus
@@ -84,7 +85,7 @@ class Bus:
         self._limit = RateLimit()
         self._problem: str | None = None
         self._since: datetime | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         # The same name each time makes the broker end a connection that died unnoticed, and publish its last will, before it accepts
         # the new one. Two services of one name would push each other out for ever, which shows in both logs.
         name = f"sps-{station}-{service}" if announce and alone else f"sps-{station}-{service}-{jitter.getrandbits(32):08x}"
@@ -103,7 +104,9 @@ class Bus:
             self.subscribe(CLOCK, self._follow)
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._connection.run(), name=f"{self.service}: bus")
+        self._running.append(asyncio.create_task(self._connection.run(), name=f"{self.service}: bus"))
+        if self._announce:
+            self._running.append(asyncio.create_task(self._tell_vitals(), name=f"{self.service}: vitals"))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -112,10 +115,11 @@ class Bus:
                 self._publish_status("offline")
                 await self._connection.drained(FAREWELL_S)
         finally:
-            if self._running is not None:
-                self._running.cancel()
+            for task in self._running:
+                task.cancel()
+            for task in self._running:
                 with contextlib.suppress(asyncio.CancelledError):
-                    await self._running
+                    await task
 
     @property
     def connected(self) -> bool:
@@ -311,6 +315,13 @@ class Bus:
     def _publish_status(self, state: Literal["online", "offline"]) -> None:
         if self._announce:
             self.publish(SERVICE_STATUS, self._status(state), service=self.service)
+
+    async def _tell_vitals(self) -> None:
+        while True:
+            await self.wait_connected()
+            if self._clock.known:
+                self.publish(SERVICE_VITALS, vitals.vitals(self._clock), service=self.service)
+            await self._clock.sleep(vitals.EVERY_S)
 
     def _status(self, state: Literal["online", "offline"]) -> ServiceStatus:
         if self._since is None and self._clock.known:

@@ -22,6 +22,7 @@ from services.bus.messages.state import (
     PreferencesMessage,
     ServiceError,
     ServiceStatus,
+    ServiceVitals,
 )
 
 M = TypeVar("M", bound=Payload, covariant=True)  # noqa: PLC0105 - one letter reads best at `Channel[M]`
@@ -85,10 +86,12 @@ COMMITTED = Channel("recorder/committed", Committed, 0, False, "recorder", "Up t
 PREFERENCES = Channel("preferences", PreferencesMessage, 1, True, "gateway", "What the person chose.")
 CLOCK = Channel("clock", ClockMessage, 1, True, "simulator", "How station time runs in a simulation.")
 SERVICE_STATUS = Channel("service/{service}/status", ServiceStatus, 1, True, "each service", "Online or offline, and health.")
+SERVICE_VITALS = Channel("service/{service}/vitals", ServiceVitals, 0, False, "each service", "Its memory, once a minute.")
 SERVICE_ERROR = Channel("service/{service}/error", ServiceError, 0, False, "each service", "What was refused, and the remedy.")
 
 CHANNELS: tuple[Channel[Payload], ...] = (
     POSITION_READING, BATTERY_READING, BATTERY_LINK, BATTERY_ESTIMATE, RELAY_COMMAND, RELAY_STATE, EVENT_COMMAND, EVENT, EVENT_BASELINE,
     LOAD_READING, LOAD_COMMAND, LOAD_STATE, LOAD_SHIFT,
     EVENT_PERFORMANCE, CONTROLLER_STATE, OVERRIDE, COMMITTED, PREFERENCES, CLOCK, SERVICE_STATUS, SERVICE_ERROR,
+    SERVICE_VITALS,
 )  # fmt: skip

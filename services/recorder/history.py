@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from services.core.baseline import Interval, Measured
 from services.core.energy import Flows, Quantity
-from services.recorder import day_table, energy_table, following, samples, series
+from services.recorder import day_table, energy_table, following, influx_hours, samples, series
 from services.recorder.energy_table import Energies
 from services.recorder.journal import JournalError, to_ms
 from services.recorder.samples import SEEN_AS_ONE_S
@@ -88,6 +88,11 @@ class History:
         first_ms = following.FIRST_MS + 1 if start is None else to_ms(start)
         with self._open() as db:
             return following.page(db, None if after is None else following.Cursor.parse(after), limit, settled_ms, first_ms)
+
+    def follow_hours(self, after: following.Cursor | None, limit: int) -> influx_hours.HourPage:
+        """The next whole hours after a cursor, those that late readings have changed too."""
+        with self._open() as db:
+            return influx_hours.page(db, after, limit)
 
     def feed_cursor(self, name: str) -> str | None:
         """How far a feed of this recorder had come when it was last noted."""

@@ -5,20 +5,18 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
 
 from services.bus.clock import Clock
-from services.bus.secrets import NoSecret, read_secret
+from services.bus.secrets import NoSecret
 from services.core.config.station import InfluxFeed
-from services.recorder import influx_states
+from services.recorder import influx_hours, influx_states
 from services.recorder.following import Cursor
 from services.recorder.history import History
+from services.recorder.influx_hours import NOTHING_KNOWN, BatteryScale
 from services.recorder.influx_points import groups, lines
+from services.recorder.influx_writer import AwayError, InfluxWriter, RefusedError
 from services.recorder.journal import JournalError
-from services.recorder.upkeep import FEED, STATES_FEED
-
-if TYPE_CHECKING:
-    from influxdb_client.client.write_api import WriteApi
+from services.recorder.upkeep import FEED, HOURS_FEED, STATES_FEED
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +27,10 @@ IDLE_S = 60.0
 """Real seconds after which the journal is looked at again even if nothing was committed."""
 YIELD_S = 0.005
 """Real seconds between two batches of a backlog, which belong to live readings."""
-REFUSED = (400, 413, 422)
-"""Statuses that are about what was sent: to send it again as it is would be in vain."""
-
-
-MS: Any = "ms"
-"""The unit of the points' times."""
-
-
-class _RefusedError(Exception):
-    """The server understood the request and will not have these points."""
-
-
-class _AwayError(Exception):
-    """The server does not answer, or not now."""
+PRESENT_S = 60.0
+"""Real seconds between two tellings of what is so just now."""
+HOURS = 500
+"""In one request."""
 
 
 class Feed:
@@ -60,9 +48,11 @@ class Feed:
         settled_ms: Callable[[], int],
         health: Callable[[str | None], None],
         tell: Callable[[str], None],
+        scale: BatteryScale = NOTHING_KNOWN,
+        present: Callable[[], list[str]] = list,
     ) -> None:
+        """`present` gives the points of what is so just now; it may block."""
         self._settings = settings
-        self._var = var
         self._history = history
         self._clock = clock
         self._random = random
@@ -73,11 +63,16 @@ class Feed:
         self._cut = groups(station)
         self._news = asyncio.Event()
         self._limit = self._state_limit = settings.batch_rows
-        self._api: WriteApi | None = None
+        self._writer = InfluxWriter(settings, var)
+        self._scale = scale
+        self._present = present
+        self._present_at = clock.monotonic()
         self.cursor: Cursor | None = None
         """How far InfluxDB has taken everything; None until the journal has been asked."""
         self.state_number: int | None = None
         """The last of what was said, by its number in the journal, that InfluxDB has taken."""
+        self.hours: Cursor | None = None
+        """How far InfluxDB has taken whole hours."""
         self.fed_points = 0
 
     def committed(self) -> None:
@@ -90,7 +85,7 @@ class Feed:
         while True:
             try:
                 more = await self._step()
-            except (_AwayError, JournalError, NoSecret) as error:
+            except (AwayError, JournalError, NoSecret) as error:
                 failures += 1
                 self._health(f"InfluxDB at {self._settings.url} gets nothing for now, and nothing is lost: {error}")
                 longest_s = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 20), LONGEST_WAIT_S)
@@ -112,9 +107,32 @@ class Feed:
         self._news.clear()
 
     async def _step(self) -> bool:
-        """Carry one batch of readings over, and one of what was said. Whether there is more at once."""
+        """Carry one batch over of readings, of hours and of what was said. Whether there is more at once."""
+        await self._carry_present()
         more = await self._carry_readings()
+        more = await self._carry_hours() or more
         return await self._carry_states() or more
+
+    async def _carry_present(self) -> None:
+        if self._clock.monotonic() < self._present_at:
+            return
+        self._present_at = self._clock.monotonic() + PRESENT_S
+        try:
+            await asyncio.to_thread(self._send, await asyncio.to_thread(self._present))
+        except RefusedError as error:
+            self._tell(f"InfluxDB refuses what is so just now, which is passed over: {error}")
+
+    async def _carry_hours(self) -> bool:
+        if self.hours is None:
+            saved = await asyncio.to_thread(self._history.feed_cursor, HOURS_FEED)
+            self.hours = Cursor.parse(saved) if saved else Cursor(0, 0, 0)
+        page = await asyncio.to_thread(self._history.follow_hours, self.hours, HOURS)
+        try:
+            await asyncio.to_thread(self._send, list(influx_hours.lines(page.hours, self._station, self._scale)))
+        except RefusedError as error:
+            self._tell(f"InfluxDB refuses {len(page.hours)} hours of energy, which are passed over: {error}")
+        self.hours = page.cursor
+        return page.more
 
     async def _carry_readings(self) -> bool:
         if self.cursor is None:
@@ -123,7 +141,7 @@ class Feed:
         page = await asyncio.to_thread(self._history.follow, str(self.cursor), self._limit, self._settled_ms())
         try:
             await asyncio.to_thread(self._send, list(lines(page.rows, self._cut)))
-        except _RefusedError as error:
+        except RefusedError as error:
             if len(page.rows) > 1:
                 self._limit = max(len(page.rows) // 2, 1)  # to find the one that is at fault
                 return True
@@ -140,7 +158,7 @@ class Feed:
             return False
         try:
             await asyncio.to_thread(self._send, [point for _, topic, ts_ms, text in found for point in self._said(topic, ts_ms, text)])
-        except _RefusedError as error:
+        except RefusedError as error:
             if len(found) > 1:
                 self._state_limit = max(len(found) // 2, 1)
                 return True
@@ -158,39 +176,5 @@ class Feed:
             return []
 
     def _send(self, points: list[str]) -> None:
-        if not points:
-            return
-        # Imported here: the library takes half a second and 20 MB, which a station without InfluxDB is spared.
-        from influxdb_client.client.exceptions import InfluxDBError  # noqa: PLC0415
-        from influxdb_client.rest import ApiException  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
-        settings = self._settings
-        try:
-            self._writer().write(settings.bucket, settings.org, record="\n".join(points), write_precision=MS)
-        except (ApiException, InfluxDBError) as error:
-            status = getattr(error, "status", None) or getattr(error.response, "status", None)
-            raise (_RefusedError if status in REFUSED else _AwayError)(_why(status, str(getattr(error, "message", error)))) from error
-        except (HTTPError, OSError) as error:
-            raise _AwayError(str(error).splitlines()[0][:200]) from error
+        self._writer.write(points)
         self.fed_points += len(points)
-
-    def _writer(self) -> "WriteApi":
-        from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415
-        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
-
-        if self._api is None:
-            token = read_secret(self._settings.token_file, self._var)
-            client = InfluxDBClient(
-                url=self._settings.url, token=token, org=self._settings.org, timeout=round(self._settings.timeout_s * 1000)
-            )
-            self._api = client.write_api(write_options=SYNCHRONOUS)
-        return self._api
-
-
-def _why(status: int | None, message: str) -> str:
-    if status in (401, 403):
-        return f"it refuses the token ({status}); check the file that recorder.influx.token_file names"
-    if status == 404:
-        return "it knows no such organisation or bucket (404); check recorder.influx"
-    return f"{status}: {' '.join(message.split())[:200]}"

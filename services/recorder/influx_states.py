@@ -14,6 +14,7 @@ Time and tags of a point come from what is told alone: told again, it is the sam
 | service | service | of the change | online, ok, version, detail |
 | fault | source | when told | text |
 | vitals | service | when measured | journal_lag_s, memory_mb |
+| battery_estimate | | when told | soc_pct, low_pct, high_pct |
 
 Flags are 1 or 0. Times as fields are milliseconds since 1970.
 """
@@ -54,12 +55,17 @@ def standing(rows: Iterable[StateRow], station: str, at_ms: int) -> Iterator[str
     for topic, ts_ms, text in rows:
         parts = topic.split("/")
         if ts_ms <= at_ms and parts[-1] in STANDING:
-            yield from (line for line in _points(parts, at_ms, json.loads(text), station) if not line.startswith("fault,"))
+            yield from (one for one in _points(parts, at_ms, json.loads(text), station) if not one.startswith("fault,"))
 
 
 def vitals(station: str, service: str, ts_ms: int, *, journal_lag_s: float | None = None, memory_mb: float | None = None) -> str | None:
     """How a service fares; None if nothing is known."""
-    return _line("vitals", {"station": station, "service": service}, {"journal_lag_s": journal_lag_s, "memory_mb": memory_mb}, ts_ms)
+    return line("vitals", {"station": station, "service": service}, {"journal_lag_s": journal_lag_s, "memory_mb": memory_mb}, ts_ms)
+
+
+def estimate(station: str, ts_ms: int, soc_pct: float, low_pct: float, high_pct: float) -> str | None:
+    """The controller's view of the state of charge, with its band."""
+    return line("battery_estimate", {"station": station}, {"soc_pct": soc_pct, "low_pct": low_pct, "high_pct": high_pct}, ts_ms)
 
 
 def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterator[str]:
@@ -70,7 +76,7 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterat
             found = _relay(said, {"station": station}, position, ts_ms)
         case ["battery", "link"]:
             fields = {name: said.get(name) for name in ("available", "silent", "rssi_dbm", "last_failure")}
-            found = iter([_line("battery_link", {"station": station}, fields, ts_ms)])
+            found = iter([line("battery_link", {"station": station}, fields, ts_ms)])
         case ["event", event_id] if event_id not in RESERVED_IDS:
             found = _event(said, {"station": station, "event_id": event_id}, ts_ms)
         case ["event", event_id, "performance"]:
@@ -82,25 +88,25 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterat
             found = iter([_fault(station, service, text, ts_ms)])
         case _:
             return
-    yield from (line for line in found if line is not None)
+    yield from (one for one in found if one is not None)
 
 
 def _controller(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str | None]:
     names = ("phase", "mode_commanded", "mode_confirmed", "reason", "reason_code", "goal_w", "duty")
-    yield _line("controller", tags, {name: said.get(name) for name in names} | {"at_lowest": said.get("reason_code") == AT_LOWEST}, ts_ms)
+    yield line("controller", tags, {name: said.get(name) for name in names} | {"at_lowest": said.get("reason_code") == AT_LOWEST}, ts_ms)
 
 
 def _relay(said: Payload, tags: Mapping[str, str], position: str, ts_ms: int) -> Iterator[str | None]:
     fault = said.get("fault")
     fields = {"on": said.get("on"), "faulty": fault is not None, "timer_fired": said.get("timer_fired", False), "fault": fault}
-    yield _line("relay", {**tags, "position": position}, fields, ts_ms)
+    yield line("relay", {**tags, "position": position}, fields, ts_ms)
     yield _fault(tags["station"], f"relay {position}", fault, ts_ms)
 
 
 def _service(said: Payload, tags: Mapping[str, str], service: str, ts_ms: int) -> Iterator[str | None]:
     online, ok = said.get("state") == "online", said.get("health", "ok") == "ok"
     fields = {"online": online, "ok": online and ok, "version": said.get("version"), "detail": said.get("detail")}
-    yield _line("service", {**tags, "service": service}, fields, ts_ms)
+    yield line("service", {**tags, "service": service}, fields, ts_ms)
     if not online:
         yield _fault(tags["station"], service, "offline", ts_ms)
     elif not ok:
@@ -112,10 +118,10 @@ def _event(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str |
     kind, watts = goal.get("kind", ""), goal.get("reduction_w", goal.get("import_w"))
     start_ms, end_ms = _ms(said["start"]), _ms(said["end"])
     fields = {"status": said["status"], "reason": said.get("status_reason"), "goal": kind, "goal_w": watts}
-    yield _line("event", tags, {**fields, "start_ms": start_ms, "end_ms": end_ms}, ts_ms)
+    yield line("event", tags, {**fields, "start_ms": start_ms, "end_ms": end_ms}, ts_ms)
     if said["status"] in TOOK_PLACE:
         asked = kind if watts is None else f"{kind} {watts:g} W"
-        yield _line("event_window", tags, {"end_ms": end_ms, "text": f"event {tags['event_id']}: {asked}"}, start_ms)
+        yield line("event_window", tags, {"end_ms": end_ms, "text": f"event {tags['event_id']}: {asked}"}, start_ms)
 
 
 def _performance(said: Payload, tags: Mapping[str, str]) -> Iterator[str | None]:
@@ -123,20 +129,21 @@ def _performance(said: Payload, tags: Mapping[str, str]) -> Iterator[str | None]
     intervals = [(one, _ms(one["start"]), _ms(one["end"])) for one in said["intervals"]]
     for one, start_ms, end_ms in intervals:
         goal_wh = None if pledge_w is None else pledge_w * (end_ms - start_ms) / 3_600_000
-        yield _line("event_interval", tags, {**{name: one.get(name) for name in _INTERVAL}, "goal_wh": goal_wh}, start_ms)
+        yield line("event_interval", tags, {**{name: one.get(name) for name in _INTERVAL}, "goal_wh": goal_wh}, start_ms)
     if said.get("final") and intervals:
         hours = (intervals[-1][2] - intervals[0][1]) / 3_600_000
         # Rounded figures must not make a kept promise a broken one.
         met = None if not pledge_w or wh is None else wh >= pledge_w * hours - 0.05
         fields = {name: said.get(name) for name in _TOTAL} | {"met": met, "currency": said.get("currency")}
-        yield _line("event_total", tags, fields, intervals[0][1])
+        yield line("event_total", tags, fields, intervals[0][1])
 
 
 def _fault(station: str, source: str, text: str | None, ts_ms: int) -> str | None:
-    return _line("fault", {"station": station, "source": source}, {"text": text and f"{source}: {text}"}, ts_ms)
+    return line("fault", {"station": station, "source": source}, {"text": text and f"{source}: {text}"}, ts_ms)
 
 
-def _line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, object], ts_ms: int) -> str | None:
+def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, object], ts_ms: int) -> str | None:
+    """A point in line protocol; None without any field that is known."""
     said = [f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, "")]
     return f"{measurement},{','.join(f'{name}={_tag(tags[name])}' for name in sorted(tags))} {','.join(said)} {ts_ms}" if said else None
 

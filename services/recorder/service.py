@@ -22,6 +22,8 @@ from services.recorder.api import create_app
 from services.recorder.history import History
 from services.recorder.import_api import add_import
 from services.recorder.influx_feed import Feed
+from services.recorder.influx_hours import BatteryScale
+from services.recorder.influx_present import Present
 from services.recorder.intake import Refusal
 from services.recorder.journal import FILE_NAME
 from services.recorder.upkeep import Upkeep
@@ -63,6 +65,13 @@ class _Recorder:
         path = context.var / "recorder" / FILE_NAME
         self._history = History(path)
         self._loop = asyncio.get_running_loop()
+        self._present = Present(
+            self._station,
+            self._history,
+            self._clock,
+            committed_until=lambda: self._writer.until,
+            connected=lambda: bus.connected,
+        )
         self._feed = self._make_feed(context)
         self._writer = Writer(
             path,
@@ -120,6 +129,8 @@ class _Recorder:
             settled_ms=lambda: self._writer.settled_ms(),  # noqa: PLW0108 - the writer is made later
             health=lambda problem: self._health("influx", problem),
             tell=self._notices.put_nowait,
+            scale=BatteryScale.of(self._station),
+            present=self._present.lines,
         )
 
     def _make_upkeep(self, feed: Feed | None) -> Upkeep:
@@ -131,6 +142,7 @@ class _Recorder:
             max_gap_s=lambda: reckoning.max_gap_s(self._station, self._clock.speed),
             fed=None if feed is None else lambda: feed.cursor,
             fed_states=lambda: None if feed is None else feed.state_number,
+            fed_hours=lambda: None if feed is None else feed.hours,
             health=lambda part, problem: self._in_loop(self._health, part, problem),
             tell=lambda notice: self._in_loop(self._notices.put_nowait, notice),
         )
@@ -163,6 +175,10 @@ class _Recorder:
         self._bus.subscribe(contract.EVENT, self._event, cleared=lambda params: self._accounts.archived(params["event_id"]))
         self._bus.subscribe(contract.EVENT_BASELINE, self._left_over)
         self._bus.subscribe(contract.EVENT_PERFORMANCE, self._left_over)
+        if self._feed is not None:
+            self._bus.subscribe(
+                contract.SERVICE_VITALS, lambda received: self._present.vitals(received.params["service"], received.message)
+            )
 
     def _position(self, received: Received[PositionReading]) -> None:
         position = received.params["position"]
@@ -175,6 +191,7 @@ class _Recorder:
             self._tell(self._intake.battery(received.message, now=self._clock.now(), speed=self._clock.speed), received.topic)
 
     def _estimate(self, received: Received[BatteryEstimate]) -> None:
+        self._present.estimate(received.message)
         if self._clock.known:
             self._tell(self._intake.estimate(received.message, now=self._clock.now(), speed=self._clock.speed), received.topic)
 
@@ -194,7 +211,9 @@ class _Recorder:
             return
         ts = message.ts if isinstance(message, Telemetry) else self._clock.now()
         content = message.model_dump(mode="json", exclude=set(PASSING[channel.pattern]))
-        self._intake.state(topic.removeprefix(self._topics.root), ts, message.model_dump_json(), content)
+        topic, payload = topic.removeprefix(self._topics.root), message.model_dump_json()
+        self._present.state(topic, ts, payload)
+        self._intake.state(topic, ts, payload, content)
 
     def _publish_figures(self, figures: EventBaseline | EventPerformance) -> None:
         channel: Channel[Payload] = contract.EVENT_BASELINE if isinstance(figures, EventBaseline) else contract.EVENT_PERFORMANCE

@@ -19,6 +19,7 @@ SAVE_CURSOR_S = 600.0
 """Real seconds between two notes of how far the feed has come; after a crash so much is fed again, which changes nothing."""
 FEED = "influx"
 STATES_FEED = "influx states"
+HOURS_FEED = "influx hours"
 
 
 class Upkeep:
@@ -33,10 +34,11 @@ class Upkeep:
         max_gap_s: Callable[[], float],
         fed: Callable[[], Cursor | None] | None = None,
         fed_states: Callable[[], int | None] = lambda: None,
+        fed_hours: Callable[[], Cursor | None] = lambda: None,
         health: Callable[[str, str | None], None] = lambda *_: None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`fed` and `fed_states` say how far the feed has come; None: there is none.
+        """`fed`, `fed_states` and `fed_hours` say how far the feed has come; None: there is none.
 
         `health` and `tell` are called in the journal's thread.
         """
@@ -46,11 +48,12 @@ class Upkeep:
         self._max_gap_s = max_gap_s
         self._fed = fed
         self._fed_states = fed_states
+        self._fed_hours = fed_hours
         self._health = health
         self._tell = tell
         self._recoveries: list[Recovery] | None = None
         self._saved: Cursor | None = None
-        self._saved_states: int | None = None
+        self._noted: list[tuple[str, str]] = []
         self._save_at = clock.monotonic() + SAVE_CURSOR_S
         self._retain_at = clock.monotonic()
         self._unfed = 0
@@ -74,13 +77,14 @@ class Upkeep:
 
     def save_cursor(self, journal: Journal, *, due: bool = True) -> None:
         """Note how far the feed has come, if it has come further. Raises JournalError."""
-        cursor, states = None if self._fed is None else self._fed(), self._fed_states()
-        if not due or (cursor, states) == (self._saved, self._saved_states):
+        cursor = None if self._fed is None else self._fed()
+        come = ((FEED, cursor), (STATES_FEED, self._fed_states()), (HOURS_FEED, self._fed_hours()))
+        noted = [(name, str(value)) for name, value in come if value is not None]
+        if not due or noted == self._noted:
             return
         with journal.transaction() as db:
-            noted = [(name, str(value)) for name, value in ((FEED, cursor), (STATES_FEED, states)) if value is not None]
             db.executemany("INSERT OR REPLACE INTO feed VALUES (?, ?)", noted)
-        self._saved, self._saved_states = cursor, states
+        self._saved, self._noted = cursor, noted
         self._save_at = self._clock.monotonic() + SAVE_CURSOR_S
 
     def _recover(self, journal: Journal) -> bool:

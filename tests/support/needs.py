@@ -23,6 +23,11 @@ def need_victoria() -> None:
     _need(shutil.which("victoria-metrics") is not None, "VictoriaMetrics", "victoria-metrics")
 
 
+def need_influxd() -> None:
+    """A server that answers InfluxQL."""
+    _need(shutil.which("influxd") is not None, "InfluxDB", "influxdb")
+
+
 def need_chromium() -> None:
     """A browser for the page."""
     _need(shutil.which("chromium") is not None, "Chromium", "chromium")

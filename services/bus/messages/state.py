@@ -133,6 +133,15 @@ class ServiceStatus(Telemetry):
     """What is degraded, in words."""
 
 
+class ServiceVitals(Telemetry):
+    """`service/<name>/vitals`: how the service's process fares, about once a minute; not retained."""
+
+    rss_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Its memory in RAM. Services that share a process, as under `make run`, each tell the whole of it."""
+    pid: Annotated[int, Field(ge=1)] | None = None
+    """Tells who shares a process on one machine."""
+
+
 class ServiceError(Telemetry):
     """`service/<name>/error`: what was refused or went wrong, and what would be right."""
 

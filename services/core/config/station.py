@@ -75,8 +75,10 @@ class InfluxFeed(Section):
     """Such as `http://127.0.0.1:8086`."""
     org: Annotated[str, Field(min_length=1, max_length=100)]
     bucket: Annotated[str, Field(min_length=1, max_length=100)]
-    token_file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    """The name of the file that holds the token, in the folder `secrets` beside the state folder."""
+    long_bucket: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Gets what is small and wanted for years (energy by the hour, events, seasons), so that `bucket` may forget. Unset: `bucket` does."""
+    token_file: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """The file that holds the token, in the folder `secrets` beside the state folder: a name, or one in a folder there."""
     batch_rows: int = Field(default=1000, ge=1, le=10_000)
     """Rows of the journal in one request; each makes about five points."""
     timeout_s: float = Field(default=10.0, gt=0, le=120)

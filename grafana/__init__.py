@@ -1,0 +1,1 @@
+"""What Grafana is given: provisioning, dashboards, and the generator that writes both."""

@@ -37,6 +37,7 @@ RUN groupadd --gid 10001 sps \
          install -d -o sps -g sps -m 0750 "/var/lib/sps/$service"; done \
     && install -d -o sps -g sps -m 0700 /secrets /run/sps
 COPY --from=package /app /app
+# hadolint ignore=DL3064
 ENV PATH="/venv/bin:/app/bin:${PATH}" \
     PYTHONPATH=/app \
     SPS_CONFIG=/etc/sps/station.yaml \

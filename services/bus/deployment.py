@@ -39,6 +39,10 @@ class Deployment:
     """`SPS_SECRETS`: the folder of secrets."""
     alive: Path | None = None
     """`SPS_ALIVE`: a folder for heartbeats that costs no SD card a write; unset: the folder of state."""
+    idle: bool = False
+    """`SPS_IDLE=1`: a service that the station has no use for rests instead of ending."""
+    influx_url: str | None = None
+    """`SPS_INFLUX_URL`: feed the InfluxDB there, prepared by `sps influx setup`, unless the station file names another."""
     notify_socket: str | None = None
     """`NOTIFY_SOCKET`: where systemd listens."""
 
@@ -58,6 +62,8 @@ class Deployment:
             simulator_host=said.get("SPS_SIMULATOR_HOST"),
             secrets=_folder(said, "SPS_SECRETS"),
             alive=_folder(said, "SPS_ALIVE"),
+            idle=_switch(said, "SPS_IDLE"),
+            influx_url=_url(said, "SPS_INFLUX_URL"),
             notify_socket=said.get("NOTIFY_SOCKET"),
         )
 
@@ -109,6 +115,12 @@ def _port(said: Mapping[str, str], name: str) -> int | None:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise _wrong(name, text, "use a port from 1 to 65535, or leave it out")
     return int(text)
+
+
+def _switch(said: Mapping[str, str], name: str) -> bool:
+    if (text := said.get(name, "0")) not in ("0", "1"):
+        raise _wrong(name, text, "use 1 or 0, or leave it out")
+    return text == "1"
 
 
 def _url(said: Mapping[str, str], name: str) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, programmes
+from services.bus import deployment, idle, programmes
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock, SystemClock
@@ -154,6 +154,7 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var, name)
+        rest_if_unused(name, context)
         asyncio.run(until_signalled(beating(name, run, context)))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
@@ -167,6 +168,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=Path(config), help="the station file (default: %(default)s)")
     parser.add_argument("--var", type=Path, default=Path(var), help="folder for state (default: %(default)s)")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+
+
+def rest_if_unused(name: str, context: Context) -> None:
+    """Where the deployment has a place for every service: do nothing, and say so, if the station has no use for this one."""
+    if context.deployment.idle and (why := idle.unused(name, context.station)) is not None:
+        log.info("nothing to do: %s; resting until it is ended", why)
+        idle.rest((context.deployment.alive or context.var) / name)
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

@@ -11,6 +11,7 @@ from services.cli import (
     ats,
     backtest,
     check_config,
+    deal,
     discover,
     energy,
     event,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command(epilog=EPILOG)(run.run)
 app.command(epilog=EPILOG)(setup.setup)
+app.command(epilog=EPILOG, hidden=True)(deal.deal)
 app.add_typer(event.app, name="event")
 app.add_typer(ats.app, name="ats")
 app.add_typer(relay.app, name="relay")

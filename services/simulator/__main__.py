@@ -5,7 +5,16 @@ import asyncio
 import sys
 from functools import partial
 
-from services.bus.runtime import StateFolderError, add_options, beating, load_station, make_context, set_up_logging, until_signalled
+from services.bus.runtime import (
+    StateFolderError,
+    add_options,
+    beating,
+    load_station,
+    make_context,
+    rest_if_unused,
+    set_up_logging,
+    until_signalled,
+)
 from services.core.config.load import ConfigError
 from services.simulator.place import NotSimulatable
 from services.simulator.service import run
@@ -32,6 +41,7 @@ def main() -> int:
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var, "simulator")
+        rest_if_unused("simulator", context)
         simulate = partial(run, speed=arguments.speed, lease_s=arguments.lease)
         asyncio.run(until_signalled(beating("simulator", simulate, context)))
     except (ConfigError, NotSimulatable) as error:

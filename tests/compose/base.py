@@ -50,6 +50,7 @@ def _bootstrap(root: Path, certificates: list[Path], pip: str) -> None:
     (root / "usr/bin/python").symlink_to("python3")
     # As on the official image, whose Mosquitto runs as this user.
     _run("chroot", str(root), "usermod", "--uid", "1883", "mosquitto")
+    _run("chroot", str(root), "install", "-d", "-o", "1883", "-g", "1883", "/mosquitto/config", "/mosquitto/data", "/mosquitto/log")
     for file in certificates:
         shutil.copy(file, root / HOST_CERTIFICATES.relative_to("/"))
     _run("chroot", str(root), "update-ca-certificates")

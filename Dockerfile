@@ -14,7 +14,12 @@ WORKDIR /build
 RUN python -m venv --without-pip /venv
 ENV INSTALL="pip --python /venv/bin/python install --no-cache-dir --no-input"
 
-FROM build AS package
+# What all of them need, so that it is fetched once: the locks agree.
+FROM build AS common
+COPY requirements/images/home-assistant.txt ./
+RUN ${INSTALL} --require-hashes --requirement home-assistant.txt
+
+FROM common AS package
 COPY requirements/images/package.txt ./
 RUN ${INSTALL} --require-hashes --requirement package.txt
 COPY pyproject.toml README.md LICENSE ./
@@ -49,7 +54,7 @@ USER 10001:10001
 
 # ---- one service each
 
-FROM build AS bluetti-bridge-dependencies
+FROM common AS bluetti-bridge-dependencies
 COPY requirements/images/bluetti-bridge.txt ./
 RUN ${INSTALL} --require-hashes --requirement bluetti-bridge.txt
 
@@ -58,7 +63,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Power station over Bl
 COPY --from=bluetti-bridge-dependencies /venv /venv
 CMD ["python", "-m", "services.bluetti_bridge"]
 
-FROM build AS relay-bridge-dependencies
+FROM common AS relay-bridge-dependencies
 COPY requirements/images/relay-bridge.txt ./
 RUN ${INSTALL} --require-hashes --requirement relay-bridge.txt
 
@@ -67,7 +72,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Shelly relays"
 COPY --from=relay-bridge-dependencies /venv /venv
 CMD ["python", "-m", "services.relay_bridge"]
 
-FROM build AS relay-bridge-kasa-dependencies
+FROM common AS relay-bridge-kasa-dependencies
 COPY requirements/images/relay-bridge-kasa.txt ./
 RUN ${INSTALL} --require-hashes --requirement relay-bridge-kasa.txt
 
@@ -78,7 +83,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Shelly and Kasa relay
 COPY --from=relay-bridge-kasa-dependencies /venv /venv
 CMD ["python", "-m", "services.relay_bridge"]
 
-FROM build AS ina260-reader-dependencies
+FROM common AS ina260-reader-dependencies
 COPY requirements/images/ina260-reader.txt ./
 RUN ${INSTALL} --require-hashes --requirement ina260-reader.txt
 
@@ -87,7 +92,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: INA260 sensor"
 COPY --from=ina260-reader-dependencies /venv /venv
 CMD ["python", "-m", "services.ina260_reader"]
 
-FROM build AS controller-dependencies
+FROM common AS controller-dependencies
 COPY requirements/images/controller.txt ./
 RUN ${INSTALL} --require-hashes --requirement controller.txt
 
@@ -96,7 +101,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Controller"
 COPY --from=controller-dependencies /venv /venv
 CMD ["python", "-m", "services.controller"]
 
-FROM build AS recorder-dependencies
+FROM common AS recorder-dependencies
 COPY requirements/images/recorder.txt ./
 RUN ${INSTALL} --require-hashes --requirement recorder.txt
 
@@ -105,7 +110,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Journal, figures and 
 COPY --from=recorder-dependencies /venv /venv
 CMD ["python", "-m", "services.recorder"]
 
-FROM build AS gateway-dependencies
+FROM common AS gateway-dependencies
 COPY requirements/images/gateway.txt ./
 RUN ${INSTALL} --require-hashes --requirement gateway.txt
 
@@ -114,16 +119,12 @@ LABEL org.opencontainers.image.title="Smart Power Station: Page and REST API"
 COPY --from=gateway-dependencies /venv /venv
 CMD ["python", "-m", "services.gateway"]
 
-FROM build AS home-assistant-dependencies
-COPY requirements/images/home-assistant.txt ./
-RUN ${INSTALL} --require-hashes --requirement home-assistant.txt
-
 FROM runtime AS home-assistant
 LABEL org.opencontainers.image.title="Smart Power Station: Home Assistant discovery"
-COPY --from=home-assistant-dependencies /venv /venv
+COPY --from=common /venv /venv
 CMD ["python", "-m", "services.home_assistant"]
 
-FROM build AS simulator-dependencies
+FROM common AS simulator-dependencies
 COPY requirements/images/simulator.txt ./
 RUN ${INSTALL} --require-hashes --requirement simulator.txt
 
@@ -132,7 +133,7 @@ LABEL org.opencontainers.image.title="Smart Power Station: Simulated house"
 COPY --from=simulator-dependencies /venv /venv
 CMD ["python", "-m", "services.simulator", "--speed", "1"]
 
-FROM build AS setup-dependencies
+FROM common AS setup-dependencies
 COPY requirements/images/setup.txt ./
 RUN ${INSTALL} --require-hashes --requirement setup.txt
 

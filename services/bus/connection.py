@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.bus.clock import Clock
-from services.bus.link import ConnectFailed, Link, LoginRefused
+from services.bus.link import ConnectFailed, Link, TurnedAway
 from services.bus.outbox import Outbox, Outgoing
 from services.bus.secrets import Login, NoSecret
 from services.bus.tls import NoTrust
@@ -95,7 +95,7 @@ class Connection:
                 self._opened(link)
                 await link.hold()
             except (ConnectFailed, NoSecret, NoTrust) as failure:
-                self.turned_away = not isinstance(failure, ConnectFailed) or isinstance(failure, LoginRefused)
+                self.turned_away = not isinstance(failure, ConnectFailed) or isinstance(failure, TurnedAway)
                 self._tell(str(failure))
             except Exception:
                 # The outermost edge: a defect costs this connection, not the service.

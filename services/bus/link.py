@@ -30,8 +30,8 @@ class ConnectFailed(Exception):
     """The broker is not there, does not answer, or refuses us."""
 
 
-class LoginRefused(ConnectFailed):
-    """The broker does not know us, or not with this password."""
+class TurnedAway(ConnectFailed):
+    """The broker does not know us, or not with this password, or we do not trust it: so it stays until somebody mends a file."""
 
 
 class Link:
@@ -74,7 +74,7 @@ class Link:
         try:
             await asyncio.to_thread(self._client.connect, host, port, KEEPALIVE_S)
         except ssl.SSLCertVerificationError as error:
-            raise ConnectFailed(
+            raise TurnedAway(
                 f"its certificate is not to be trusted: {error.verify_message}; check broker.ca_file and broker.host"
             ) from None
         except OSError as error:
@@ -160,10 +160,8 @@ class Link:
         if reason.value not in BAD_LOGIN:
             return ConnectFailed(f"it refuses us: {reason}")
         if self._login is None:
-            return LoginRefused("it wants a user and password, and there is none for us; run sps setup")
-        return LoginRefused(
-            f"it refuses user {self._login.user}: the password it knows is another; run sps setup, or compare what it was started with"
-        )
+            return TurnedAway("it wants a user and password, and there is none for us; run sps setup, and restart it")
+        return TurnedAway(f"it refuses user {self._login.user} with the password in our secrets; run sps setup, and restart it")
 
     def _disconnected(self, *_: object) -> None:
         self._settle(ConnectFailed("it closed the connection"))

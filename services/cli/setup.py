@@ -62,6 +62,9 @@ def setup(
         findings = (look if check else set_up)(folder, station, wishes, clock.now())
     except NoSecret as error:
         fail(str(error))
+    except PermissionError as error:
+        also = ", and --owner needs root" if owner else ""
+        fail(f"{error.filename or folder} may not be written ({error.strerror}); run it as the folder's owner{also}")
     except OSError as error:
         fail(f"{error.filename or folder} cannot be written ({error.strerror}); name another folder with --secrets, or run it as its owner")
     _table(findings, folder)

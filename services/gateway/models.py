@@ -167,3 +167,5 @@ class HealthView(Shown):
 
     status: Literal["ok", "degraded"]
     bus: bool
+    detail: str
+    """Why it is degraded; empty otherwise."""

@@ -20,6 +20,8 @@ BENCHMARKS = {
     "baseline_mae": "baselines",
     "ble_absent_cpu": "ble",
     "ble_duty": "ble",
+    "broker_acknowledges": "broker_saves",
+    "broker_saves": "broker_saves",
     "reaction": "reaction",
     "interval_coverage": "baselines",
     "relay_confirm_kasa": "relays_more",

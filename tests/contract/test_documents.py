@@ -12,7 +12,7 @@ from services.bus.documents import FOLDER, asyncapi, schema, texts
 from services.bus.examples import example
 
 
-@pytest.mark.parametrize("file", ["asyncapi.yaml", "schema.json"])
+@pytest.mark.parametrize("file", ["asyncapi.yaml", "schema.json", "access.md"])
 def test_the_documents_are_up_to_date(file) -> None:
     assert (FOLDER / file).read_text(encoding="utf-8") == texts()[file], "run: python -m services.bus.documents"
 

@@ -10,10 +10,12 @@ import pytest
 
 from services.bus.client import Bus
 from services.bus.clock import FollowedClock, SystemClock
+from services.bus.connection import Door
 from services.bus.contract import CLOCK, CONTROLLER_STATE, EVENT, EVENT_COMMAND, POSITION_READING
 from services.bus.examples import example
 from services.bus.messages.events import EventCommand
 from services.bus.messages.state import ClockMessage, ControllerState
+from services.bus.secrets import Login
 from tests.support.brokers import HOST, KillableMosquitto
 from tests.support.plain_client import PlainClient
 from tests.support.waiting import wait_for, wait_until
@@ -108,6 +110,13 @@ async def test_what_was_published_last_is_delivered_before_leaving(plain, make_b
         for n in range(100):
             bus.publish(EVENT_COMMAND, EventCommand(start="now", id=f"e{n}"))
     await wait_for(lambda: len(plain.on(COMMAND)) == 100)
+
+
+async def test_a_password_that_the_broker_does_not_ask_for_does_no_harm(broker, plain) -> None:
+    door = Door(login=lambda: Login("controller", "secret"))
+    async with Bus("demo", "controller", (broker.host, broker.port), clock=SystemClock(), jitter=random.Random(1), door=door) as bus:
+        await bus.wait_connected()
+        await wait_for(lambda: plain.on(STATUS))
 
 
 async def test_a_service_leaves_at_once_when_there_is_no_broker(broker, make_bus) -> None:

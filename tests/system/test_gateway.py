@@ -219,7 +219,7 @@ def test_stopping_ends_open_streams_and_the_broker_gone_is_unknown(tmp_path: Pat
         next(found)
         house.broker.stop()
         assert any(name == "state" and not data["connected"] and data["positions"]["p1"]["power_w"] is None for name, data in found)
-        assert house.get("/healthz").json() == {"status": "degraded", "bus": False}
+        assert house.get("/healthz").json() == {"status": "degraded", "bus": False, "detail": "there is no connection to the broker"}
         refused = house.post("/api/events", {"start": "now"})
         assert refused.status_code == 503
         assert "broker" in refused.json()["message"]

@@ -93,7 +93,14 @@ def broker_files(folder: Path, station: Station) -> list[Part]:
 
 
 def _derived(name: str, meaning: str, make: Callable[[], bytes]) -> Part:
-    return Part(name, meaning, lambda path: THERE if path.read_bytes() == make() else Look(State.OLD), make)
+    def look(path: Path) -> Look:
+        kept = path.read_bytes()
+        try:
+            return THERE if kept == make() else Look(State.OLD)
+        except (NoSecret, FileNotFoundError):
+            return Look(State.OLD, "what it is made of cannot be read")
+
+    return Part(name, meaning, look, make)
 
 
 def _options(folder: Path) -> bytes:

@@ -71,8 +71,7 @@ def _find(part: Part, folder: Path, owners: Owners) -> Finding:
         look = part.look(path)
         permissions = unfit(path, part.mode, owners.of(part.name)) if path.exists() else None
     except FileNotFoundError:
-        # If it is there, something that it is made of is not.
-        look, permissions = Look(State.OLD) if path.exists() else MISSING, None
+        look, permissions = MISSING, None
     except Unusable as error:
         look, permissions = Look(State.WRONG, f"{error}; remove it, and run sps setup again"), None
     except NoSecret as error:

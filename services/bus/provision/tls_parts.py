@@ -1,8 +1,9 @@
 """The files of TLS: the authority's key lies apart from what the broker is given."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from services.bus.provision import certificates
 from services.bus.provision.certificates import Unusable
@@ -11,6 +12,8 @@ from services.bus.secrets import NoSecret
 
 CA_KEY, CA = "ca/ca.key", "mosquitto/ca.crt"
 SERVER_KEY, SERVER = "mosquitto/server.key", "mosquitto/server.crt"
+T = TypeVar("T")
+
 ALWAYS = ("localhost", "127.0.0.1", "mosquitto")
 
 
@@ -40,8 +43,8 @@ class _Tls:
 
     def look_at_authority(self, path: Path) -> Look:
         certificate = certificates.read_certificate(path.read_bytes())
-        if (self._folder / CA_KEY).exists():
-            certificates.require_pair(certificate, certificates.read_key((self._folder / CA_KEY).read_bytes()))
+        if (key := self._beside(CA_KEY, certificates.read_key)) is not None:
+            certificates.require_pair(certificate, key)
         end = certificate.not_valid_after_utc
         if end <= self._now:
             raise Unusable(f"it ended on {end:%Y-%m-%d}; every client gets the new one then")
@@ -56,10 +59,10 @@ class _Tls:
 
     def look_at_server(self, path: Path) -> Look:
         certificate = certificates.read_certificate(path.read_bytes())
-        if (self._folder / CA).exists():
-            certificates.require_signed(certificate, certificates.read_certificate((self._folder / CA).read_bytes()))
-        if (self._folder / SERVER_KEY).exists():
-            certificates.require_pair(certificate, certificates.read_key((self._folder / SERVER_KEY).read_bytes()))
+        if (authority := self._beside(CA, certificates.read_certificate)) is not None:
+            certificates.require_signed(certificate, authority)
+        if (key := self._beside(SERVER_KEY, certificates.read_key)) is not None:
+            certificates.require_pair(certificate, key)
         end = certificate.not_valid_after_utc
         if end - self._now < certificates.RENEW_BEFORE:
             return Look(State.OLD, f"it ends on {end:%Y-%m-%d}")
@@ -81,6 +84,13 @@ class _Tls:
         names = dict.fromkeys((*self._wanted(), *old))
         key = certificates.read_key((self._folder / SERVER_KEY).read_bytes())
         return certificates.new_server(key, authority, authority_key, names, self._now)
+
+    def _beside(self, name: str, read: Callable[[bytes], T]) -> T | None:
+        """What is in another file; None if it is missing or damaged, which is said where that one is looked at."""
+        try:
+            return read((self._folder / name).read_bytes())
+        except (OSError, Unusable):
+            return None
 
     def _wanted(self) -> tuple[str, ...]:
         return (*ALWAYS, *self._names)

@@ -68,7 +68,9 @@ def router(desk: Desk, stream: Stream) -> APIRouter:
 
     @routes.get("/healthz", summary="Whether the gateway runs, and hears the bus")
     async def healthz() -> HealthView:
-        connected = desk.bus.connected
-        return HealthView(status="ok" if connected else "degraded", bus=connected)
+        if desk.bus.connected:
+            return HealthView(status="ok", bus=True, detail="")
+        why = "the broker turns us away: the gateway's log says why" if desk.bus.turned_away else "there is no connection to the broker"
+        return HealthView(status="degraded", bus=False, detail=why)
 
     return routes

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.bus.access import HOME_ASSISTANT_CORE, rights
 from services.bus.contract import CHANNELS
 from services.bus.topics import Topics
 from services.core.config.load import parse_station
@@ -118,3 +119,20 @@ def test_each_option_becomes_its_override_and_nothing_else_does():
     for wrong in ("", "5", "0 all off", "Automatic"):
         with pytest.raises(UnknownOption):
             override(wrong, STATION.hardware, hour, "a")
+
+
+@pytest.mark.parametrize("prefix", ["homeassistant", "ha"])
+def test_the_broker_lets_both_sides_do_what_the_messages_ask(prefix):
+    settings = STATION.home_assistant.model_copy(update={"enabled": True, "prefix": prefix})
+    station = STATION.model_copy(update={"home_assistant": settings})
+    allowed = {one.user: one for one in rights(station)}
+    ours, home = allowed["home_assistant"], allowed[HOME_ASSISTANT_CORE]
+    for topic, message in messages(station).items():
+        assert ours.may_write(topic)
+        assert home.may_read(topic)
+        heard = [message[key] for key in ("state_topic", "json_attributes_topic") if key in message]
+        for read in [*heard, *(one["topic"] for one in message.get("availability", ()))]:
+            assert home.may_read(read), read
+        if "command_topic" in message:
+            assert home.may_write(message["command_topic"])
+            assert ours.may_read(message["command_topic"])

@@ -156,7 +156,10 @@ def stat(
     none: str = UNKNOWN,
     text: bool = False,
 ) -> stat_builders.Panel:
-    """One figure, large. `over` is a time of its own, such as the last minutes, after which an old figure is no figure."""
+    """One figure, large, or a text that is called by the title.
+
+    `over` is a time of its own, such as the last minutes, after which an old figure is no figure.
+    """
     made = (
         stat_builders.Panel()
         .title(title)
@@ -172,7 +175,7 @@ def stat(
         .justify_mode(common.BigValueJustifyMode.CENTER)
         .thresholds(_thresholds(steps))
         .color_scheme(_colour(FieldColorModeId.THRESHOLDS))
-        .reduce_options(common_builders.ReduceDataOptions().calcs([reduce]).fields("/.*/" if text else "").values(False))
+        .reduce_options(common_builders.ReduceDataOptions().calcs([reduce]).fields(f"/^{title}$/" if text else "").values(False))
     )
     for query in queries:
         made.with_target(query)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.core.config.load import ConfigError, Problem
-from services.core.config.station import Station
+from services.core.config.station import InfluxFeed, Station
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ class Deployment:
         web = _given(host=self.web_host, port=self.web_port)
         api = _given(host=self.recorder_host, port=self.recorder_port)
         recorder: dict[str, object] = {"api": station.recorder.api.model_copy(update=api)} if api else {}
+        if self.influx_url is not None and station.recorder.influx is None:
+            recorder["influx"] = InfluxFeed.beside(self.influx_url)
         if self.recorder_host is not None:
             recorder["token"] = True
         return station.model_copy(

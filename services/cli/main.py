@@ -18,6 +18,7 @@ from services.cli import (
     explain,
     export,
     import_csv,
+    influx,
     relay,
     report,
     run,
@@ -42,6 +43,7 @@ app.add_typer(ats.app, name="ats")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")
+app.add_typer(influx.app, name="influx")
 app.command(epilog=EPILOG)(report.report)
 app.command(epilog=EPILOG)(backtest.backtest)
 app.command(epilog=EPILOG)(explain.explain)

@@ -9,7 +9,7 @@ Time and tags of a point come from what is told alone: told again, it is the sam
 | battery_link | | of the change | available, silent, rssi_dbm, last_failure |
 | event | event_id | of the change | status, reason, goal, goal_w, start_ms, end_ms |
 | event_window | event_id | the event's start | end_ms, text: an event that took place |
-| event_interval | event_id | the interval's start | the interval's figures in Wh, goal_wh |
+| event_interval | event_id | the interval's start | the interval's figures in Wh, goal_wh; the baseline beforehand |
 | event_total | event_id | the first interval's start | final figures in Wh, money, met |
 | service | service | of the change | online, ok, version, detail |
 | fault | source | when told | text |
@@ -38,6 +38,10 @@ TOOK_PLACE = ("ongoing", "completed")
 _INTERVAL = (
     "baseline_wh", "import_wh", "avoided_wh", "pv_wh", "reduction_wh", "covered", "load_estimate_wh", "load_low_wh", "load_high_wh",
 )  # fmt: skip
+_FORESEEN = (
+    ("baseline_wh", "import_wh"), ("load_estimate_wh", "load_wh"), ("load_low_wh", "load_low_wh"), ("load_high_wh", "load_high_wh"),
+)  # fmt: skip
+"""Fields of an interval, and what the baseline's message calls them."""
 _TOTAL = (
     "avoided_wh", "reduction_wh", "covered", "estimate_reduction_wh", "estimate_low_wh", "estimate_high_wh", "pv_wh", "given_wh",
     "pledge_w", "performance_factor", "payment", "revision",
@@ -79,6 +83,8 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterat
             found = iter([line("battery_link", {"station": station}, fields, ts_ms)])
         case ["event", event_id] if event_id not in RESERVED_IDS:
             found = _event(said, {"station": station, "event_id": event_id}, ts_ms)
+        case ["event", event_id, "baseline"]:
+            found = _baseline(said, {"station": station, "event_id": event_id})
         case ["event", event_id, "performance"]:
             found = _performance(said, {"station": station, "event_id": event_id})
         case ["service", service, "status"]:
@@ -122,6 +128,13 @@ def _event(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str |
     if said["status"] in TOOK_PLACE:
         asked = kind if watts is None else f"{kind} {watts:g} W"
         yield line("event_window", tags, {"end_ms": end_ms, "text": f"event {tags['event_id']}: {asked}"}, start_ms)
+
+
+def _baseline(said: Payload, tags: Mapping[str, str]) -> Iterator[str | None]:
+    """What is known of the intervals before they are over; their performance completes the same points."""
+    for one in said["intervals"]:
+        fields = {name: one.get(told) for name, told in _FORESEEN}
+        yield line("event_interval", tags, fields, _ms(one["start"]))
 
 
 def _performance(said: Payload, tags: Mapping[str, str]) -> Iterator[str | None]:

@@ -12,7 +12,7 @@ from services.core.config.station import Station
 
 SPS = Owner(10001, 10001)
 """The user of all our own images."""
-MOSQUITTO, INFLUXDB, GRAFANA = Owner(1883, 1883), Owner(1000, 1000), Owner(472, 0)
+MOSQUITTO, GRAFANA = Owner(1883, 1883), Owner(472, 0)
 """Those of the official images."""
 FILE_MODE = 0o400
 
@@ -54,7 +54,6 @@ def hands(station: Station) -> tuple[Hand, ...]:
         _ours("simulator", more=devices),
         _ours(OPERATOR, token),
         Hand("mosquitto", MOSQUITTO, {f"mosquitto/{name}": name for name in _BROKER}, {}),
-        Hand("influxdb", INFLUXDB, {f"influx/{name}": name for name in _INFLUX}, {}),
         Hand("grafana", GRAFANA, {"grafana/admin.password": "admin.password", "influx/grafana.token": "grafana.token"}, {}),
     )
 
@@ -62,10 +61,12 @@ def hands(station: Station) -> tuple[Hand, ...]:
 def deal(hands: Iterable[Hand], secrets: Path, to: Path) -> list[Path]:
     """Bring every container's files up to date in `to`/<container>; the paths that changed. Raises Undealt, OSError.
 
-    All are read before any is written, so that a missing one leaves everything as it was.
+    A container without a folder in `to` has no part in this. All are read before any is written: a missing one leaves everything as it was.
     """
     contents = [
-        (hand, {name: _read(secrets / source, hand.wanted_by.get(source, "")) for source, name in hand.files.items()}) for hand in hands
+        (hand, {name: _read(secrets / source, hand.wanted_by.get(source, "")) for source, name in hand.files.items()})
+        for hand in hands
+        if (to / hand.container).is_dir()
     ]
     changed = []
     for hand, files in contents:
@@ -83,7 +84,6 @@ def deal(hands: Iterable[Hand], secrets: Path, to: Path) -> list[Path]:
 
 
 _BROKER = ("passwd", "acl", "client/mosquitto_pub", "client/mosquitto_sub", "ca.crt", "server.crt", "server.key")
-_INFLUX = ("admin.password", "admin.token", "recorder.token", "grafana.token")
 
 
 def _ours(service: str, *files: str, more: Mapping[str, str] | None = None) -> Hand:

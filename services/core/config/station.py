@@ -83,6 +83,11 @@ class InfluxFeed(Section):
     """Rows of the journal in one request; each makes about five points."""
     timeout_s: float = Field(default=10.0, gt=0, le=120)
 
+    @classmethod
+    def beside(cls, url: str) -> "InfluxFeed":
+        """The InfluxDB at `url` as `sps influx setup` makes it ready. Raises ValidationError for what is no address."""
+        return cls(url=url, org="home", bucket="station", long_bucket="station_long", token_file="influx/recorder.token")  # noqa: S106 - a name
+
 
 class Recorder(Section):
     """The journal and its query API."""

@@ -25,8 +25,10 @@ def secrets(tmp_path):
 
 
 @pytest.fixture
-def mine(monkeypatch):
-    """Files are given to nobody else, so that no test needs root."""
+def mine(monkeypatch, tmp_path):
+    """Every container has its folder; files are given to nobody else, so that no test needs root."""
+    for hand in hands(STATION):
+        (tmp_path / "to" / hand.container).mkdir(parents=True)
     monkeypatch.setattr(os, "fchown", lambda *_: None)
     monkeypatch.setattr(os, "chown", lambda *_: None)
     monkeypatch.setattr("services.bus.provision.dealing.unfit", lambda *_: None)
@@ -49,7 +51,6 @@ def test_each_container_gets_its_own_password_and_what_it_asks_with(secrets, tmp
         "simulator": {"mqtt/simulator"},
         "operator": {"mqtt/operator", "recorder/api.token"},
         "mosquitto": {"passwd", "acl", "client/mosquitto_pub", "client/mosquitto_sub", "ca.crt", "server.crt", "server.key"},
-        "influxdb": {"admin.password", "admin.token", "recorder.token", "grafana.token"},
         "grafana": {"admin.password", "grafana.token"},
     }
     assert (tmp_path / "to/controller/mqtt/controller").stat().st_mode & 0o777 == 0o400
@@ -71,7 +72,7 @@ def test_a_devices_password_reaches_the_relay_bridge_and_its_simulated_device(se
 def test_a_missing_secret_is_named_with_the_field_that_wants_it_and_nothing_is_handed_out(secrets, tmp_path, mine) -> None:
     with pytest.raises(Undealt, match=r"secrets/shelly-p1 is missing: positions\.p1\.secret of the station file names it"):
         deal(hands(WITH_PASSWORD), secrets, tmp_path / "to")
-    assert not (tmp_path / "to").exists()
+    assert files(tmp_path / "to") == set()
     (secrets / "mqtt/controller").unlink()
     with pytest.raises(Undealt, match=r"mqtt/controller is missing: run sps setup"):
         deal(hands(STATION), secrets, tmp_path / "to")
@@ -91,3 +92,10 @@ def test_what_a_service_wrote_beside_its_secrets_stays(secrets, tmp_path, mine) 
     (tmp_path / "to/gateway/gateway/first-password").write_text("word\n")
     deal(hands(STATION), secrets, tmp_path / "to")
     assert (tmp_path / "to/gateway/gateway/first-password").exists()
+
+
+def test_a_container_that_is_not_there_gets_nothing(secrets, tmp_path, mine) -> None:
+    (tmp_path / "to/controller").rmdir()
+    deal(hands(STATION), secrets, tmp_path / "to")
+    assert not (tmp_path / "to/controller").exists()
+    assert (tmp_path / "to/recorder/mqtt/recorder").exists()

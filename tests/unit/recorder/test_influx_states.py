@@ -90,6 +90,15 @@ def test_a_final_event_is_met_or_not_and_unknown_is_neither(reduction_wh, met) -
     assert len(told("event/e1/performance", **{**said, "final": False})) == 2
 
 
+def test_a_baseline_is_seen_before_the_event_and_its_performance_completes_the_same_point() -> None:
+    hour = {"start": "2027-07-01T16:00:00Z", "end": "2027-07-01T17:00:00Z"}
+    (before,) = told("event/e1/baseline", intervals=[{**hour, "import_wh": 180.0, "load_wh": 190.0}])
+    (after,) = told("event/e1/performance", intervals=[{**hour, "covered": 1, "baseline_wh": 180.0, "import_wh": 30.0}])
+    assert "baseline_wh=180.0,load_estimate_wh=190.0 " in before
+    assert "import_wh=30.0" in after
+    assert (before.split()[0], before.split()[-1]) == (after.split()[0], after.split()[-1])
+
+
 @pytest.mark.parametrize("text", ["a=b", "a,b c", 'quo"te', "back\\slash"])
 def test_text_is_escaped_as_the_library_does(text) -> None:
     (line,) = told("service/x/error", message=text)

@@ -1,16 +1,18 @@
 """A Docker engine of the tests' own: its data, its socket, its process, ended by its id."""
 
+import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
+
+from tests.compose.base import cache_folder
 
 READY_S = 30.0
 END_S = 30.0
@@ -67,24 +69,17 @@ class Engine:
         with tarball.open("rb") as content:
             self.docker("import", "-", STAND_IN, stdin=content)
 
-    def build(self, target: str, root: Path, arguments: Mapping[str, str]) -> str:
-        """Build `target` of the Dockerfile in `root`; the image's name."""
-        tag = f"smart-power-station/{target}:latest"
-        options = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
-        self.docker("build", "--target", target, "--tag", tag, *options, str(root), timeout_s=600)
-        return tag
-
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
-    """An engine with nothing in it; at its end no container and no process of it is left. Raises NoEngine."""
+    """An engine without containers; at its end no container, volume or process of it is left. Raises NoEngine."""
     dockerd = program("dockerd")
     if os.geteuid() != 0:
         raise NoEngine("an engine of one's own needs root")
-    with TemporaryDirectory(prefix="sps-engine-", ignore_cleanup_errors=True) as name:
+    with TemporaryDirectory(prefix="sps-engine-", ignore_cleanup_errors=True) as name, _data_root(Path(name)) as data:
         folder = Path(name)
         log = folder / "dockerd.log"
-        command = [dockerd, "--data-root", f"{name}/data", "--exec-root", f"{name}/exec", "--pidfile", f"{name}/docker.pid"]
+        command = [dockerd, "--data-root", str(data), "--exec-root", f"{name}/exec", "--pidfile", f"{name}/docker.pid"]
         command += ["--host", f"unix://{name}/docker.sock", "--log-level", "warn"]
         environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
         with log.open("wb") as output:
@@ -92,6 +87,7 @@ def running_engine() -> Iterator[Engine]:
         engine = Engine(folder, process.pid)
         try:
             _wait_until_ready(engine, process, log)
+            _clear(engine)
             yield engine
         finally:
             _end(engine, process)
@@ -113,15 +109,39 @@ def _wait_until_ready(engine: Engine, process: "subprocess.Popen[bytes]", log: P
 
 def _end(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
-        try:
-            if left := engine.docker("ps", "--all", "--quiet").split():
-                engine.docker("rm", "--force", "--volumes", *left)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            pass  # then the engine takes them down itself
+        # If this fails the engine takes its containers down itself.
+        with suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            _clear(engine)
+            engine.docker("image", "prune", "--force")
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(END_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    shutil.rmtree(engine.folder / "data", ignore_errors=True)
+
+
+def _clear(engine: Engine) -> None:
+    """Take away all but the images."""
+    if left := engine.docker("ps", "--all", "--quiet").split():
+        engine.docker("rm", "--force", "--volumes", *left)
+    if left := engine.docker("volume", "ls", "--quiet").split():
+        engine.docker("volume", "rm", "--force", *left)
+    engine.docker("network", "prune", "--force")
+
+
+@contextmanager
+def _data_root(folder: Path) -> Iterator[Path]:
+    """Where the engine keeps its images: what was built last time, unless another engine works there now."""
+    kept = cache_folder() / "engine"
+    kept.mkdir(parents=True, exist_ok=True)
+    held = os.open(kept, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield folder / "data"
+        else:
+            yield kept
+    finally:
+        os.close(held)

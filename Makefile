@@ -2,9 +2,10 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock docs dashboards clean
+.PHONY: help run test test-compose check bench bench-compose images sbom lock docs dashboards clean
 
 BIN := .venv/bin
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The first Python that runs and is new enough. A name on PATH may be a shim of nothing, so each is tried.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -34,7 +35,7 @@ $(COMPILE) --constraint requirements/dev.txt $(addprefix --extra ,$(EXTRAS_$(1))
 endef
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -52,6 +53,24 @@ check: .venv/.installed-dev  ## format, lint, types, import rules, generated doc
 
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+test-compose: .venv/.installed-dev  ## the whole stack in containers, in an engine of its own; needs root and docker.io
+	@exec $(BIN)/python -m pytest --timeout 1800 tests/compose $(ARGS)
+
+bench-compose: .venv/.installed-dev  ## measure the stack in containers: memory, CPU, time to the first decision, image sizes
+	@exec $(BIN)/python -m tests.benchmarks --only compose_memory,compose_first_decision,compose_cpu
+
+images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 to choose
+	@for image in $(filter-out aggregator package,$(IMAGES)); do \
+		docker build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
+			$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . >/dev/null && \
+		docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' smart-power-station/$$image:$(VERSION) || exit 1; done
+
+sbom: .venv/.installed-dev  ## write sbom/IMAGE.cdx.json for every image: what its lock holds, in CycloneDX
+	@mkdir -p sbom
+	@for image in $(filter-out package,$(IMAGES)); do PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/images/$$image.txt \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom/$$image.cdx.json && echo sbom/$$image.cdx.json || exit 1; done
 
 docs: .venv/.installed-dev  ## write docs/bus/ anew from the message models
 	$(BIN)/python -m services.bus.documents

@@ -39,6 +39,8 @@ class Deployment:
     """`SPS_SECRETS`: the folder of secrets."""
     alive: Path | None = None
     """`SPS_ALIVE`: a folder for heartbeats that costs no SD card a write; unset: the folder of state."""
+    bluetooth_lock: Path | None = None
+    """`SPS_BLUETOOTH_LOCK`: a file that all who use the machine's Bluetooth adapter can lock."""
     idle: bool = False
     """`SPS_IDLE=1`: a service that the station has no use for rests instead of ending."""
     influx_url: str | None = None
@@ -60,8 +62,9 @@ class Deployment:
             web_port=_port(said, "SPS_WEB_PORT"),
             web_published=_host_and_port(said, "SPS_WEB_PUBLISHED"),
             simulator_host=said.get("SPS_SIMULATOR_HOST"),
-            secrets=_folder(said, "SPS_SECRETS"),
-            alive=_folder(said, "SPS_ALIVE"),
+            secrets=_path(said, "SPS_SECRETS"),
+            alive=_path(said, "SPS_ALIVE"),
+            bluetooth_lock=_path(said, "SPS_BLUETOOTH_LOCK"),
             idle=_switch(said, "SPS_IDLE"),
             influx_url=_url(said, "SPS_INFLUX_URL"),
             notify_socket=said.get("NOTIFY_SOCKET"),
@@ -151,5 +154,5 @@ def _host_and_port(said: Mapping[str, str], name: str) -> str | None:
     return text
 
 
-def _folder(said: Mapping[str, str], name: str) -> Path | None:
+def _path(said: Mapping[str, str], name: str) -> Path | None:
     return Path(text) if (text := said.get(name)) is not None else None

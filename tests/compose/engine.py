@@ -49,8 +49,8 @@ class Engine:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPS_", "COMPOSE_", "DOCKER_"))}
         return kept | {"DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"}
 
-    def docker(self, *arguments: str, stdin: IO[bytes] | None = None, timeout_s: float = 120) -> str:
-        """Run a docker command; its output. Raises CalledProcessError."""
+    def docker(self, *arguments: str, stdin: IO[bytes] | None = None, timeout_s: float = 120, errors_too: bool = False) -> str:
+        """Run a docker command; its output, with `errors_too` also what it wrote to standard error. Raises CalledProcessError."""
         done = subprocess.run(
             [program("docker"), *arguments],
             env=self.environment(),
@@ -61,8 +61,10 @@ class Engine:
             check=False,
         )
         if done.returncode != 0:
-            raise subprocess.CalledProcessError(done.returncode, ["docker", *arguments], done.stdout, done.stderr)
-        return done.stdout
+            failed = subprocess.CalledProcessError(done.returncode, ["docker", *arguments], done.stdout, done.stderr)
+            failed.add_note(done.stderr)
+            raise failed
+        return done.stdout + (done.stderr if errors_too else "")
 
     def import_stand_in(self, tarball: Path) -> None:
         """Have `tarball` as the image that stands in for the official ones."""

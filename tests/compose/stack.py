@@ -73,7 +73,9 @@ class Stack:
 
     def container(self, service: str) -> str:
         """Its id."""
-        return self.compose("ps", "--quiet", service).stdout.strip()
+        found = self.engine.docker("ps", "--all", "--quiet", "--no-trunc", *self._labelled(service)).split()
+        assert len(found) == 1, f"{service} has {len(found)} containers"
+        return found[0]
 
     def look(self, service: str) -> dict[str, Any]:
         """What the engine knows of it."""
@@ -82,7 +84,7 @@ class Stack:
 
     def running(self) -> set[str]:
         """The services whose containers run."""
-        return set(self.compose("ps", "--services", "--filter", "status=running").stdout.split())
+        return set(self.engine.docker("ps", "--format", '{{.Label "com.docker.compose.service"}}', *self._labelled()).split())
 
     def health(self, service: str) -> str:
         """What its health check says: healthy, unhealthy or starting."""
@@ -102,11 +104,17 @@ class Stack:
 
     def logs(self, service: str) -> str:
         """All that it said."""
-        return self.compose("logs", "--no-color", service).stdout
+        return self.engine.docker("logs", self.container(service), errors_too=True)
 
     def kill(self, service: str) -> None:
         """`kill -9` of its first process, from outside, so that the engine takes it for a crash."""
         os.kill(int(self.look(service)["State"]["Pid"]), signal.SIGKILL)
+
+    def squeeze(self, service: str, mib: int) -> None:
+        """Lower the memory limit of its running container below what it uses; a new start has the old limit."""
+        pid = self.look(service)["State"]["Pid"]
+        group = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").strip().rpartition(":")[2]
+        Path(f"/sys/fs/cgroup{group}/memory.max").write_text(str(mib * 2**20), encoding="ascii")
 
     def publish(self, topic: str, message: dict[str, Any]) -> None:
         """By mosquitto_pub beside the broker, as a person would."""
@@ -142,6 +150,10 @@ class Stack:
         answer = requests.get(url, timeout=5) if body is None else requests.post(url, json=body, timeout=5)
         answer.raise_for_status()
         return answer
+
+    def _labelled(self, service: str = "") -> list[str]:
+        labels = {"com.docker.compose.project": self.project} | ({"com.docker.compose.service": service} if service else {})
+        return [option for name, value in labels.items() for option in ("--filter", f"label={name}={value}")]
 
     def remove(self) -> None:
         """Everything, the volumes too."""

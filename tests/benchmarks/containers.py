@@ -20,7 +20,6 @@ from tests.support.waiting import wait_until
 
 SETTLE_S = float(os.environ.get("SPS_BENCH_SETTLE_S", "120"))
 OBSERVE_S = float(os.environ.get("SPS_BENCH_OBSERVE_S", "60"))
-MIB = 1024 * 1024
 ALL = ("mosquitto", *SERVICES)
 
 
@@ -37,24 +36,23 @@ def measure() -> list[Figure]:
         try:
             first_s = _first_decision_s(stack)
             time.sleep(SETTLE_S)
-            memory = {service: int(stack.exec(service, "cat", "/sys/fs/cgroup/memory.current")) / MIB for service in ALL}
-            anonymous = {service: _anonymous_mib(stack, service) for service in ALL}
+            used = {service: stack.used(service) for service in ALL}
             share_pct = _cpu_share_pct(stack)
         finally:
             stack.remove()
         alone = _one_process_mib(folder)
-    each = ", ".join(f"{service} {mib:.0f}" for service, mib in memory.items())
+    each = ", ".join(f"{service} {one.memory_mib:.0f}" for service, one in used.items())
     where = f"{platform.machine()}, {os.cpu_count()} cores, Python of the stand-in image (Debian 12), shipped station at speed 1"
     return [
         Figure(
             "compose_memory",
-            sum(memory.values()),
+            sum(one.memory_mib for one in used.values()),
             "MiB",
             alone,
             450.0,
-            f"cgroup memory of all containers without InfluxDB and Grafana, {SETTLE_S:g} s after the first decision: {each};"
-            f" of it anonymous {sum(anonymous.values()):.0f}. Reference: RSS of `sps run`, the one-process way, without its simulator;"
-            f" {where}",
+            f"as `docker stats` counts it, all containers without InfluxDB and Grafana, {SETTLE_S:g} s after the first decision: {each};"
+            f" of it anonymous {sum(one.anonymous_mib for one in used.values()):.0f}. Reference: RSS of `sps run`, the one-process way,"
+            f" without its simulator; {where}",
         ),
         Figure(
             "compose_first_decision",
@@ -96,16 +94,7 @@ def _cpu_share_pct(stack: Stack) -> float:
 
 
 def _cpu_s(stack: Stack) -> float:
-    return sum(_stat(stack, service, "cpu.stat", "usage_usec") for service in ALL) / 1e6
-
-
-def _anonymous_mib(stack: Stack, service: str) -> float:
-    return _stat(stack, service, "memory.stat", "anon") / MIB
-
-
-def _stat(stack: Stack, service: str, file: str, field: str) -> int:
-    lines = stack.exec(service, "cat", f"/sys/fs/cgroup/{file}").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.split()[0] == field)
+    return sum(stack.used(service).cpu_s for service in ALL)
 
 
 def _one_process_mib(folder: Path) -> float:

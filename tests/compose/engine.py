@@ -1,8 +1,11 @@
 """A Docker engine of the tests' own: its data, its socket, its process, ended by its id."""
 
 import fcntl
+import http.client
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ READY_S = 30.0
 END_S = 30.0
 PLACES = ("/usr/bin", "/usr/sbin")
 """Where Debian's packages put them; what comes first on PATH may be something else of that name."""
+MIB = 2**20
 STAND_IN = "sps-stand-in:local"
 
 
@@ -30,6 +34,29 @@ def program(name: str) -> str:
     if (found := next((f"{place}/{name}" for place in PLACES if os.access(f"{place}/{name}", os.X_OK)), None)) is None:
         raise NoEngine(f"{name} is not installed; apt-get install docker.io docker-compose debootstrap iptables")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a container uses, whichever version of control groups counts it."""
+
+    memory_mib: float
+    """Without the files that the kernel would let go of first, as `docker stats` shows it."""
+    anonymous_mib: float
+    cpu_s: float
+    """Since its start."""
+
+
+class _Unix(http.client.HTTPConnection):
+    """HTTP over the engine's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +92,19 @@ class Engine:
             failed.add_note(done.stderr)
             raise failed
         return done.stdout + (done.stderr if errors_too else "")
+
+    def used(self, container: str) -> Used:
+        """What `container` uses now."""
+        connection = _Unix(f"{self.folder}/docker.sock")
+        try:
+            connection.request("GET", f"/containers/{container}/stats?stream=false&one-shot=true")
+            told = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        memory, detail = told["memory_stats"], told["memory_stats"]["stats"]
+        inactive = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+        anonymous = detail.get("anon", detail.get("total_rss", 0))
+        return Used((memory["usage"] - inactive) / MIB, anonymous / MIB, told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9)
 
     def import_stand_in(self, tarball: Path) -> None:
         """Have `tarball` as the image that stands in for the official ones."""

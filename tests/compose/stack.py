@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import yaml
 
-from tests.compose.engine import STAND_IN, Engine, program
+from tests.compose.engine import STAND_IN, Engine, Used, program
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config" / "station.yaml"
@@ -110,11 +110,13 @@ class Stack:
         """`kill -9` of its first process, from outside, so that the engine takes it for a crash."""
         os.kill(int(self.look(service)["State"]["Pid"]), signal.SIGKILL)
 
-    def squeeze(self, service: str, mib: int) -> None:
-        """Lower the memory limit of its running container below what it uses; a new start has the old limit."""
-        pid = self.look(service)["State"]["Pid"]
-        group = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").strip().rpartition(":")[2]
-        Path(f"/sys/fs/cgroup{group}/memory.max").write_text(str(mib * 2**20), encoding="ascii")
+    def limit(self, service: str, mib: int) -> None:
+        """Change the memory limit of its container, which lasts until it is made anew."""
+        self.engine.docker("update", "--memory", f"{mib}m", "--memory-swap", f"{mib}m", self.container(service))
+
+    def used(self, service: str) -> Used:
+        """What its container uses."""
+        return self.engine.used(self.container(service))
 
     def publish(self, topic: str, message: dict[str, Any]) -> None:
         """By mosquitto_pub beside the broker, as a person would."""

@@ -5,6 +5,7 @@
 .PHONY: help run test test-compose check bench bench-compose images sbom lock docs dashboards clean
 
 BIN := .venv/bin
+DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The first Python that runs and is new enough. A name on PATH may be a shim of nothing, so each is tried.
@@ -62,10 +63,10 @@ bench-compose: .venv/.installed-dev  ## measure the stack in containers: memory,
 
 images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 to choose
 	@for image in $(filter-out aggregator package,$(IMAGES)); do \
-		docker build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
+		$(DOCKER) build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
 			$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . >/dev/null && \
-		docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' smart-power-station/$$image:$(VERSION) || exit 1; done
+		$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' smart-power-station/$$image:$(VERSION) || exit 1; done
 
 sbom: .venv/.installed-dev  ## write sbom/IMAGE.cdx.json for every image: what its lock holds, in CycloneDX
 	@mkdir -p sbom

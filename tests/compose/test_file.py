@@ -105,6 +105,14 @@ def test_nothing_is_published_beyond_this_machine_unless_asked_and_never_the_bro
     assert tls == ["0.0.0.0:8883:8883/tcp"]
 
 
+def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
+    def listeners(*files: str) -> list[str]:
+        return [mount for mount in resolved(*files)["services"]["mosquitto"]["volumes"] if ":/mosquitto/extra" in mount]
+
+    assert [mount.split(":")[0].rpartition("/")[2] for mount in listeners(MAIN)] == ["none"]
+    assert [mount.split(":")[0].rpartition("/")[2] for mount in listeners(MAIN, "compose/tls.yml")] == ["tls"]
+
+
 def test_only_the_inner_network_reaches_the_broker() -> None:
     whole = resolved(MAIN)
     assert whole["networks"]["bus"]["internal"] is True

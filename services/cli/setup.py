@@ -23,7 +23,9 @@ def setup(
     name: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HOST", help="A name or address of this machine in your network, for the broker's certificate; may be repeated."
+            envvar="SPS_BROKER_NAMES",
+            metavar="HOST",
+            help="A name or address of this machine in your network, for the broker's certificate; may be repeated.",
         ),
     ] = None,
     owner: Annotated[

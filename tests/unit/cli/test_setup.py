@@ -84,6 +84,13 @@ def test_a_changed_station_file_says_that_the_broker_must_read_its_rules(folder,
     assert "restart it" in told.output
 
 
+def test_names_come_from_the_surroundings_too_and_are_kept(folder, monkeypatch) -> None:
+    monkeypatch.setenv("SPS_BROKER_NAMES", "powerstation.local 192.168.1.20")
+    assert sps(folder).exit_code == 0
+    monkeypatch.setenv("SPS_BROKER_NAMES", "")
+    assert "mosquitto, powerstation.local, 192.168.1.20" in sps(folder, "--check").output
+
+
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path) -> None:
     (tmp_path / "secrets").write_text("a file")
     told = sps(tmp_path / "secrets" / "inside")

@@ -165,7 +165,7 @@ _EXAMPLES: tuple[tuple[Channel[Payload], Payload], ...] = (
     ),
     (contract.CLOCK, state.ClockMessage(ts=_TS, epoch_wall=_START, epoch_station=_START, speed=60)),
     (contract.SERVICE_STATUS, state.ServiceStatus(ts=_TS, state="online", version="0.1.0", since=_START)),
-    (contract.SERVICE_VITALS, state.ServiceVitals(ts=_TS, rss_bytes=48_250_880, pid=4711)),
+    (contract.SERVICE_VITALS, state.ServiceVitals(ts=_TS, rss_bytes=48_250_880)),
     (
         contract.SERVICE_ERROR,
         state.ServiceError(

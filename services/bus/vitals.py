@@ -14,7 +14,7 @@ _STATM = Path("/proc/self/statm")
 
 def vitals(clock: Clock) -> ServiceVitals:
     """Of this process, now."""
-    return ServiceVitals(ts=clock.now(), rss_bytes=resident_bytes(), pid=os.getpid())
+    return ServiceVitals(ts=clock.now(), rss_bytes=resident_bytes())
 
 
 def resident_bytes() -> int | None:

@@ -110,7 +110,8 @@ class Feed:
         """Carry one batch over of readings, of hours and of what was said. Whether there is more at once."""
         await self._carry_present()
         more = await self._carry_readings()
-        more = await self._carry_hours() or more
+        if not more:  # a backlog of readings is not held up by what comes once an hour
+            more = await self._carry_hours()
         return await self._carry_states() or more
 
     async def _carry_present(self) -> None:

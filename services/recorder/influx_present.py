@@ -84,9 +84,10 @@ class Present:
     def _season(self, now: datetime) -> list[str]:
         if self._clock.monotonic() < self._season_at:
             return []
-        self._season_at = self._clock.monotonic() + SEASON_S
         try:
-            return list(influx_season.lines(self._station, self._history, now))
-        except (ConfigError, JournalError) as error:
-            log.warning("the season's months are not told to InfluxDB: %s", error)
+            found = list(influx_season.lines(self._station, self._history, now))
+        except (ConfigError, JournalError) as error:  # the journal may not be there yet: again in a minute
+            log.info("the season's months are not told to InfluxDB for now: %s", error)
             return []
+        self._season_at = self._clock.monotonic() + SEASON_S
+        return found

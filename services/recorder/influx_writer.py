@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LASTING = frozenset({"energy", "event", "event_window", "event_interval", "event_total", "season_month"})
 """The measurements that are small and wanted for years."""
+_LASTING_HEADS = tuple(f"{name}," for name in LASTING)
 REFUSED = (400, 413, 422)
 """Statuses that are about what was sent: to send it again as it is would be in vain."""
 
@@ -37,8 +38,8 @@ class InfluxWriter:
 
     def write(self, points: Sequence[str]) -> None:
         """Write lines of line protocol; blocks. Raises RefusedError, AwayError, NoSecret."""
-        lasting = [point for point in points if point.split(",", 1)[0] in LASTING]
-        passing = [point for point in points if point.split(",", 1)[0] not in LASTING]
+        lasting = [point for point in points if point.startswith(_LASTING_HEADS)]
+        passing = [point for point in points if not point.startswith(_LASTING_HEADS)] if lasting else points
         bucket = self._settings.bucket
         for name, part in ((bucket, passing), (self._settings.long_bucket or bucket, lasting)):
             if part:

@@ -140,11 +140,14 @@ class Refusing(http.server.BaseHTTPRequestHandler):
     """Refuses one point, as a server does that knows the field by another type; or the token."""
 
     status = 0
+    token: str | None = None
+    """Nobody else is let in."""
     taken: ClassVar[list[bytes]] = []
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.status or (422 if b" power_w=1.3," in body else 204)
+        stranger = self.token is not None and self.headers["Authorization"] != f"Token {self.token}"
+        status = 401 if stranger else self.status or (422 if b" power_w=1.3," in body else 204)
         if status == 204:
             Refusing.taken += body.split(b"\n")
         self.send_response(status)
@@ -160,7 +163,7 @@ def refusing():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    Refusing.taken, Refusing.status = [], 0
+    Refusing.taken, Refusing.status, Refusing.token = [], 0, None
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     thread.join()
@@ -203,3 +206,12 @@ async def test_a_refused_token_and_a_missing_one_are_told_with_the_remedy(tmp_pa
     async with feeding(tmp_path, journal, refusing) as feed:
         (tmp_path / "secrets" / "influx").unlink()
         await wait_for(lambda: any("influx cannot be read" in (p or "") for p in feed.problems), 20)
+
+
+async def test_a_new_token_is_taken_up_without_a_restart(tmp_path, journal, refusing) -> None:
+    Refusing.token = "a-new-one"
+    journal.append_rows(rows(0, 100))
+    async with feeding(tmp_path, journal, refusing) as feed:
+        await wait_for(lambda: any("refuses the token (401)" in (p or "") for p in feed.problems), 20)
+        (tmp_path / "secrets" / "influx").write_text("a-new-one\n")
+        await wait_for(lambda: feed.fed_points > 0 and feed.problems[-1] is None, 20)

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from services.bus import vitals
 from services.core.config.load import parse_station
 from services.recorder import influx_feed
 from tests.support.brokers import TestBroker
@@ -19,6 +20,7 @@ TOKEN = "the-recorders"
 async def test_what_is_said_on_the_bus_reaches_influxdb(broker: TestBroker, plain, make_bus, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(influx_feed, "PRESENT_S", 0.2)
     monkeypatch.setattr(influx_feed, "IDLE_S", 0.1)
+    monkeypatch.setattr(vitals, "EVERY_S", 0.3)
     (tmp_path / "secrets" / "influx").mkdir(parents=True)
     (tmp_path / "secrets" / "influx" / "recorder.token").write_text(f"{TOKEN}\n")
     with influx(tmp_path / "influx") as server, write_bridge(server, {"station": RAW, "station_long": LONG}, TOKEN) as url:
@@ -51,5 +53,5 @@ async def test_what_is_said_on_the_bus_reaches_influxdb(broker: TestBroker, plai
             await wait_for(lambda: (told('count("on")', "relay", position="p1") or 0) > 2, 20, what="the relay, told again")
             await wait_for(lambda: (told('count("ok")', "service", service="gateway") or 0) > 1, 20, what="the service, told again")
             assert told('last("journal_lag_s")', "vitals", service="recorder") < 30
-            assert server.ask('SELECT * FROM "long"."season_month"')
+            await wait_for(lambda: server.ask('SELECT * FROM "long"."season_month"'), 20, what="the season's months")
             assert server.ask('SELECT * FROM "raw"."season_month"') == []

@@ -138,8 +138,6 @@ class ServiceVitals(Telemetry):
 
     rss_bytes: Annotated[int, Field(ge=0)] | None = None
     """Its memory in RAM. Services that share a process, as under `make run`, each tell the whole of it."""
-    pid: Annotated[int, Field(ge=1)] | None = None
-    """Tells who shares a process on one machine."""
 
 
 class ServiceError(Telemetry):

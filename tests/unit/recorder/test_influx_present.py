@@ -7,7 +7,7 @@ import pytest
 from services.bus.messages.devices import BatteryEstimate
 from services.bus.messages.state import ServiceVitals
 from services.recorder.influx_present import Present
-from services.recorder.journal import Journal, StateRow, to_ms
+from services.recorder.journal import Journal, JournalError, StateRow, to_ms
 from tests.support.recorder import event
 
 NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
@@ -74,6 +74,16 @@ def test_what_stands_is_told_only_while_the_broker_is_there(told) -> None:
     assert of(told.lines(), "relay") == [f"relay,position=p1,station=demo on=1.0,faulty=0.0,timer_fired=0.0 {to_ms(NOW)}"]
     told.there = False
     assert of(told.lines(), "relay") == []
+
+
+def test_a_journal_that_cannot_be_read_yet_is_asked_again(told, monkeypatch) -> None:
+    def not_yet(*_):
+        raise JournalError("no such table: event")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(told._history, "events", not_yet)
+        assert of(told.lines(), "season_month") == []
+    assert of(told.lines(), "season_month")
 
 
 def test_the_months_are_told_with_the_events_that_settled(told) -> None:

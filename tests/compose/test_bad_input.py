@@ -88,7 +88,8 @@ def test_a_station_without_a_bluetooth_adapter_says_so_and_goes_on(make_stack: C
     wait_until(lambda: stack.alive("bluetti-bridge"), 30, what="a heartbeat of the bridge")
     assert stack.look("bluetti-bridge")["RestartCount"] == 0
     # Nothing is simulated in a real house, and no chip is read where there is none.
-    assert "nothing to do: the station file has 'clock: system'" in stack.logs("simulator")
-    assert "nothing to do: no position of the station file has 'sensor: ina260'" in stack.logs("ina260-reader")
+    wait_until(lambda: "nothing to do: the station file has 'clock: system'" in stack.logs("simulator"), 30, what="the simulator rests")
+    words = "nothing to do: no position of the station file has 'sensor: ina260'"
+    wait_until(lambda: words in stack.logs("ina260-reader"), 30, what="the INA260 reader rests")
     assert stack.alive("simulator")
     stack.remove()

@@ -24,6 +24,19 @@ def decided(stack: Stack) -> dict[str, object]:
     return controller
 
 
+def carries(stack: Stack) -> bool:
+    """Whether the event goes on and the battery feeds the load."""
+    return decided(stack).get("phase") == "ongoing" and not p1_closed(stack)
+
+
+def wait_until_it_carries(stack: Stack, after: str) -> None:
+    """After a disturbance the controller may have given the load back to the grid; it takes it again."""
+    try:
+        wait_until(lambda: carries(stack), 90, what=f"the event going on, after {after}")
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {decided(stack)}\n{stack.logs('controller')[-2000:]}") from None
+
+
 def event(stack: Stack, event_id: str) -> str | None:
     found = stack.retained(f"event/{event_id}")
     return None if found is None else str(found["status"])
@@ -76,20 +89,15 @@ def test_a_container_that_dies_in_an_event_comes_back_and_the_load_never_notices
     stack.publish("event/command", {"action": "schedule", "id": "killed", "start": "now", "duration": "PT2H"})
     wait_until(lambda: not p1_closed(stack), 30, what="P1 open")
     before = stack.house()["unserved_s"]
-    for service in ("mosquitto", *(name for name in SERVICES if name not in ("simulator", "home-assistant"))):
+    for service in ("mosquitto", *(name for name in SERVICES if name != "home-assistant")):
         started = stack.look(service)["State"]["StartedAt"]
         stack.kill(service)
         wait_until(lambda s=service, at=started: stack.look(s)["State"]["StartedAt"] != at, 30, what=f"{service} started again")  # type: ignore[misc]
         if service != "mosquitto":
             wait_until(lambda s=service: stack.alive(s), 40, what=f"a heartbeat of {service}")  # type: ignore[misc]
-    wait_until(lambda: decided(stack).get("phase") == "ongoing", 40, what="the event going on")
-    wait_until(lambda: not p1_closed(stack), 40, what="P1 open")
+        wait_until_it_carries(stack, f"a kill of {service}")
+        assert stack.house()["unserved_s"] - before < GAP_S
     assert event(stack, "killed") == "ongoing"
-    assert stack.house()["unserved_s"] - before < GAP_S
-    stack.kill("simulator")
-    wait_until(lambda: stack.alive("simulator"), 40, what="a heartbeat of the simulator")
-    wait_until(lambda: decided(stack).get("phase") == "ongoing" and not p1_closed(stack), 60, what="the event going on")
-    assert stack.house()["unserved_s"] - before < GAP_S
 
 
 def test_a_controller_cut_off_hands_the_load_to_the_grid_and_takes_it_again(stack: Stack) -> None:
@@ -99,10 +107,10 @@ def test_a_controller_cut_off_hands_the_load_to_the_grid_and_takes_it_again(stac
     cut = time.monotonic()
     wait_until(lambda: p1_closed(stack), HELD_S + 15, what="the relay bridge let go of P1")
     assert time.monotonic() - cut < HELD_S + 15
-    wait_until(lambda: not stack.alive("controller"), 20, what="no heartbeat without a session")
+    wait_until(lambda: not stack.alive("controller"), 60, what="no heartbeat without a session")
     stack.engine.docker("network", "connect", "--alias", "controller", network, controller)
     wait_until(lambda: stack.alive("controller"), 60, what="a heartbeat of the controller")
-    wait_until(lambda: not p1_closed(stack), 60, what="P1 open again")
+    wait_until_it_carries(stack, "its network was back")
     assert stack.house()["unserved_s"] - before < GAP_S
 
 
@@ -118,7 +126,7 @@ def test_a_container_out_of_memory_is_started_again_and_the_house_goes_on(stack:
     finally:
         stack.limit("gateway", limit)
     wait_until(lambda: stack.alive("gateway"), 90, what="the gateway back")
-    assert not p1_closed(stack)
+    wait_until_it_carries(stack, "the page was back")
     assert stack.house()["unserved_s"] - before < GAP_S
 
 
@@ -136,14 +144,14 @@ def test_all_are_healthy_in_the_end(stack: Stack) -> None:
 def test_down_and_up_again_finds_the_same_state(stack: Stack) -> None:
     operator = (stack.folder / "secrets/mqtt/operator").read_text()
     unserved = stack.house()["unserved_s"]
-    events = {one["id"]: one["status"] for one in stack.page("/api/events")["events"]}
+    events = {one["id"]: one["status"] for one in stack.page("/api/events")}
     assert events["killed"] == "ongoing"
     stack.compose("down", "--timeout", "10")
     assert stack.running() == set()
     stack.compose("up", "--detach")
     wait_until(lambda: stack.alive("controller") and stack.alive("gateway"), 60, what="controller and gateway back")
-    wait_until(lambda: decided(stack).get("phase") == "ongoing" and not p1_closed(stack), 60, what="the event going on")
-    assert {one["id"]: one["status"] for one in stack.page("/api/events")["events"]} == events
+    wait_until_it_carries(stack, "down and up")
+    assert {one["id"]: one["status"] for one in stack.page("/api/events")} == events
     assert stack.page("/api/events/by-hand/report")["performance"]["event_id"] == "by-hand"
     assert (stack.folder / "secrets/mqtt/operator").read_text() == operator
     # The house goes on from where it was saved; what it had counted by then stays counted.

@@ -85,6 +85,12 @@ def test_an_event_by_hand_opens_p1_and_is_reported(stack: Stack) -> None:
     wait_until(lambda: p1_closed(stack), 60, what="the load back on the grid")
 
 
+def test_the_command_line_asks_the_recorder_from_a_container_of_its_own(stack: Stack) -> None:
+    said = stack.compose("run", "--rm", "-T", "sps", "event", "list").stdout
+    assert "by-hand" in said
+    assert "completed" in said
+
+
 def test_a_container_that_dies_in_an_event_comes_back_and_the_load_never_notices(stack: Stack) -> None:
     stack.publish("event/command", {"action": "schedule", "id": "killed", "start": "now", "duration": "PT2H"})
     wait_until(lambda: not p1_closed(stack), 30, what="P1 open")

@@ -45,6 +45,11 @@ def services() -> dict[str, Any]:
     return found
 
 
+def source(mount: str | dict[str, str]) -> str:
+    """The volume or the path on the host."""
+    return mount.split(":")[0] if isinstance(mount, str) else mount["source"]
+
+
 def mebibytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)m", text)
     assert match is not None, text
@@ -107,10 +112,11 @@ def test_nothing_is_published_beyond_this_machine_unless_asked_and_never_the_bro
 
 def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
     def listeners(*files: str) -> list[str]:
-        return [mount for mount in resolved(*files)["services"]["mosquitto"]["volumes"] if ":/mosquitto/extra" in mount]
+        mounts = resolved(*files)["services"]["mosquitto"]["volumes"]
+        return [source(mount).rpartition("/")[2] for mount in mounts if ":/mosquitto/extra" in mount]
 
-    assert [mount.split(":")[0].rpartition("/")[2] for mount in listeners(MAIN)] == ["none"]
-    assert [mount.split(":")[0].rpartition("/")[2] for mount in listeners(MAIN, "compose/tls.yml")] == ["tls"]
+    assert listeners(MAIN) == ["none"]
+    assert listeners(MAIN, "compose/tls.yml") == ["tls"]
 
 
 def test_only_the_inner_network_reaches_the_broker() -> None:
@@ -125,7 +131,7 @@ def test_a_container_gets_its_own_secrets_and_its_own_state_and_no_other(service
     for name, service in services.items():
         if name in ONE_SHOT:
             continue
-        volumes = {mount.split(":")[0] for mount in service["volumes"] if re.match(r"[a-z]", mount)}
+        volumes = {source(mount) for mount in service["volumes"] if re.match(r"[a-z]", source(mount))}
         allowed = {f"{name}-{kind}" for kind in ("secrets", "state", "data")} | {"bluetooth"}
         assert volumes <= (allowed if name != "sps" else {"operator-secrets"}), name
 
@@ -133,8 +139,8 @@ def test_a_container_gets_its_own_secrets_and_its_own_state_and_no_other(service
 def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
     plain = resolved(MAIN)["services"]
     for name in ("bluetti-bridge", "relay-bridge"):
-        more = set(services[name]["volumes"]) - set(plain[name]["volumes"])
-        assert {mount.split(":")[0] for mount in more} == {"/run/dbus/system_bus_socket", "bluetooth"}
+        more = {source(mount) for mount in services[name]["volumes"]} - {source(mount) for mount in plain[name]["volumes"]}
+        assert more == {"/run/dbus/system_bus_socket", "bluetooth"}
         assert services[name]["environment"]["SPS_BLUETOOTH_LOCK"] == "/run/sps-bluetooth/lock"
     assert services["ina260-reader"]["devices"] == ["/dev/i2c-1:/dev/i2c-1"]
     assert not any("devices" in service for name, service in services.items() if name != "ina260-reader")

@@ -111,14 +111,9 @@ def make_context(station: Station, var: Path, service: str = "") -> Context:
     Raises StateFolderError if state could not be kept under `var`, ConfigError for an environment variable that makes no sense.
     """
     surroundings = deployment.here()
-    try:
-        # In a container only the service's own folder can be written.
-        folder = var / service
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StateFolderError(f"cannot write to {folder}: {error.strerror}; choose another folder with --var") from None
+    # In a container only the service's own folder can be written.
+    if (problem := _unwritable(var)) is not None and (not service or _unwritable(var / service) is not None):
+        raise StateFolderError(f"cannot write to {var}: {problem}; choose another folder with --var")
     return Context(
         station=station,
         clock=FollowedClock() if station.clock == "simulated" else SystemClock(),
@@ -126,6 +121,17 @@ def make_context(station: Station, var: Path, service: str = "") -> Context:
         deployment=surroundings,
         systemd=Systemd(surroundings.notify_socket),
     )
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why nothing can be written into `folder`; made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 async def beating(name: str, run: Callable[[Context], Awaitable[None]], context: Context) -> None:

@@ -82,7 +82,6 @@ def test_an_event_by_hand_opens_p1_and_is_reported(stack: Stack) -> None:
     wait_until(lambda: event(stack, "by-hand") == "completed", 90, what="the event's end")
     report = wait_until(lambda: stack.page("/api/events/by-hand/report").get("performance"), 40, what="its report")
     assert report["event_id"] == "by-hand"
-    wait_until(lambda: p1_closed(stack), 60, what="the load back on the grid")
 
 
 def test_the_command_line_asks_the_recorder_from_a_container_of_its_own(stack: Stack) -> None:

@@ -83,6 +83,14 @@ def test_run_names_the_services_there_are(sps, tmp_path):
     assert "controller" in result.stderr
 
 
+def test_a_driver_that_another_container_holds_need_not_be_here(sps, monkeypatch):
+    monkeypatch.setitem(sys.modules, "services.bus.ble.bumble_backend", None)
+    alone = sps("check-config", SHIPPED)
+    assert (alone.exit_code, "needs bumble" in alone.stderr) == (2, True)
+    monkeypatch.setenv("SPS_BROKER_HOST", "mosquitto")
+    assert sps("check-config", SHIPPED).exit_code == 0
+
+
 def test_speed_is_refused_for_a_station_in_real_time(sps, tmp_path):
     file = tmp_path / "station.yaml"
     file.write_text(real_text(), encoding="utf-8")

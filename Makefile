@@ -2,9 +2,11 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check install bench lock docs dashboards texts screenshots site clean
+.PHONY: help run test test-compose check install bench bench-compose images sbom lock docs dashboards texts screenshots site clean
 
 BIN := .venv/bin
+DOCKER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The first Python that runs and is new enough. A name on PATH may be a shim of nothing, so each is tried.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -13,9 +15,28 @@ NO_PYTHON = Python 3.11 or newer is needed, and none was found on PATH; install 
 NO_VENV = $(PYTHON) lacks the venv module; on Debian or Ubuntu: apt-get install python3-venv
 COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# What each image holds beside what every service stands on. The simulated power station is reached over an emulated air.
+EXTRAS_bluetti-bridge := bluetti-bridge bluetti-encrypted emulated
+EXTRAS_relay-bridge := relay-bridge emulated
+EXTRAS_relay-bridge-kasa := relay-bridge emulated kasa
+EXTRAS_ina260-reader := ina260-reader
+EXTRAS_controller := controller
+EXTRAS_recorder := recorder
+EXTRAS_gateway := gateway
+EXTRAS_home-assistant :=
+EXTRAS_aggregator := aggregator
+EXTRAS_simulator := simulator
+EXTRAS_setup := setup bluetti-bridge relay-bridge discover report
+EXTRAS_package := package
+IMAGES := $(patsubst EXTRAS_%,%,$(filter EXTRAS_%,$(.VARIABLES)))
+# `package` is what builds our own wheel. The larger lock constrains them, so that all agree.
+define LOCK_IMAGE
+$(COMPILE) --constraint requirements/dev.txt $(addprefix --extra ,$(EXTRAS_$(1))) --output-file requirements/images/$(1).txt $(if $(UPGRADE),--upgrade)
+
+endef
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
@@ -38,6 +59,24 @@ install:  ## put the station under systemd (as root; docs/systemd.md); PREFIX, E
 bench: .venv/.installed-dev  ## measure, print a table, write bench/latest.json; ONLY=reaction,footprint_cpu
 	@exec $(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
+test-compose: .venv/.installed-dev  ## the whole stack in containers, in an engine of its own; needs root and docker.io
+	@exec $(BIN)/python -m pytest --timeout 1800 tests/compose $(ARGS)
+
+bench-compose: .venv/.installed-dev  ## measure the stack in containers: memory, CPU, time to the first decision, image sizes
+	@exec $(BIN)/python -m tests.benchmarks --only compose_memory,compose_first_decision,compose_cpu
+
+images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 to choose
+	@for image in $(filter-out aggregator package,$(IMAGES)); do \
+		$(DOCKER) build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
+			$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . >/dev/null && \
+		$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' smart-power-station/$$image:$(VERSION) || exit 1; done
+
+sbom: .venv/.installed-dev  ## write sbom/IMAGE.cdx.json for every image: what its lock holds, in CycloneDX
+	@mkdir -p sbom
+	@for image in $(filter-out package,$(IMAGES)); do PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/images/$$image.txt \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom/$$image.cdx.json && echo sbom/$$image.cdx.json || exit 1; done
+
 docs: .venv/.installed-dev  ## write docs/bus/, docs/api/ and docs/aggregator/openapi.yaml anew from the code
 	$(BIN)/python -m services.bus.documents
 	$(BIN)/python -m services.bus.uplink.openapi
@@ -59,6 +98,8 @@ lock: .venv/.created  ## resolve requirements/*.txt anew; UPGRADE=1 to take newe
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
 	$(COMPILE) --extra dev --output-file requirements/dev.txt $(if $(UPGRADE),--upgrade)
 	$(COMPILE) --extra run --output-file requirements/run.txt $(if $(UPGRADE),--upgrade)
+	@mkdir -p requirements/images
+	$(foreach image,$(IMAGES),$(call LOCK_IMAGE,$(image)))
 	@rm -rf .venv-lock
 
 clean:  ## remove the environment and what tools left behind; your data in var/ stays

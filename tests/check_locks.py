@@ -1,4 +1,4 @@
-"""Checks the locks: every requirement hashed, no host named, and what both locks hold the same in both."""
+"""Checks the locks: every requirement hashed, no host named, and what two of them hold the same in both."""
 
 import re
 import sys
@@ -31,21 +31,21 @@ def problems(name: str, text: str) -> list[str]:
     return wrong
 
 
-def disagreements(run: str, dev: str) -> list[str]:
-    """What the smaller lock holds and the larger does not, or in another version. Where a marker leaves it out may differ."""
+def disagreements(name: str, smaller: str, dev: str) -> list[str]:
+    """What the smaller lock holds and the largest does not, or in another version. Where a marker leaves it out may differ."""
     larger = versions(dev)
     return [
-        f"run.txt has {package}=={version}, dev.txt does not"
-        for package, pinned in versions(run).items()
+        f"{name} has {package}=={version}, dev.txt does not"
+        for package, pinned in versions(smaller).items()
         for version in sorted(pinned - larger.get(package, set()))
     ]
 
 
 def main() -> int:
     """Print what is wrong; 0 when nothing is."""
-    texts = {name: (FOLDER / name).read_text(encoding="utf-8") for name in ("run.txt", "dev.txt")}
+    texts = {str(file.relative_to(FOLDER)): file.read_text(encoding="utf-8") for file in sorted(FOLDER.rglob("*.txt"))}
     wrong = [problem for name, text in texts.items() for problem in problems(name, text)]
-    wrong += disagreements(texts["run.txt"], texts["dev.txt"])
+    wrong += [problem for name, text in texts.items() for problem in disagreements(name, text, texts["dev.txt"])]
     for problem in wrong:
         print(problem)
     return 1 if wrong else 0

@@ -45,3 +45,8 @@ def make_bus(broker: TestBroker) -> Callable[..., Bus]:
         return Bus("demo", service, (broker.host, broker.port), clock=clock or SystemClock(), jitter=random.Random(1))
 
     return make
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Containers need an engine and several minutes: they are tested when asked for, by `make test-compose`."""
+    return True if collection_path.name == "compose" and not any("compose" in argument for argument in config.args) else None

@@ -16,6 +16,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakError
 
 from services.bluetti_bridge.errors import BadReply, NoBluetooth, StationSilent
 from services.bluetti_bridge.frames import Reply, Request
+from services.bus.ble import adapter
 
 WRITE_UUID = "0000ff02-0000-1000-8000-00805f9b34fb"
 NOTIFY_UUID = "0000ff01-0000-1000-8000-00805f9b34fb"
@@ -170,7 +171,7 @@ class Ble:
                 heard.set_result(Found(device, name or "", float(data.rssi)))
 
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), adapter.turn(real=self._scanner is None):
                 scanner = BleakScanner(advertised, backend=self._scanner) if self._scanner else BleakScanner(advertised)
                 async with scanner:
                     return await heard
@@ -191,7 +192,7 @@ class Ble:
             else BleakClient(found.device, timeout=self._timeout_s)
         )
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), adapter.turn(real=self._client is None):
                 await client.connect()
             link = Link(client, codec, self._timeout_s)
             async with asyncio.timeout(2 * self._timeout_s):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from weakref import WeakSet
 
-from services.bus.heartbeat import beat_file, write_beat
+from services.bus.heartbeat import IDLE, beat_file, write_beat
 from services.bus.systemd import Systemd
 
 BEAT_S = 5.0
@@ -73,6 +73,8 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat until cancelled; after that there is no heartbeat."""
         self._forget()
+        with contextlib.suppress(OSError):
+            self.path.with_name(IDLE).unlink(missing_ok=True)
         try:
             while True:
                 self.beat()

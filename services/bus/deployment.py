@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.core.config.load import ConfigError, Problem
-from services.core.config.station import Station
+from services.core.config.station import InfluxFeed, Station
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,12 @@ class Deployment:
     """`SPS_METRICS_PORT`: where Prometheus may ask a process that has no page; unset: nowhere."""
     metrics_host: str = "127.0.0.1"
     """`SPS_METRICS_HOST`: what that listens on."""
+    bluetooth_lock: Path | None = None
+    """`SPS_BLUETOOTH_LOCK`: a file that all who use the machine's Bluetooth adapter can lock."""
+    idle: bool = False
+    """`SPS_IDLE=1`: a service that the station has no use for rests instead of ending."""
+    influx_url: str | None = None
+    """`SPS_INFLUX_URL`: feed the InfluxDB there, prepared by `sps influx setup`, unless the station file names another."""
     notify_socket: str | None = None
     """`NOTIFY_SOCKET`: where systemd listens."""
 
@@ -60,10 +66,13 @@ class Deployment:
             web_port=_port(said, "SPS_WEB_PORT"),
             web_published=_host_and_port(said, "SPS_WEB_PUBLISHED"),
             simulator_host=said.get("SPS_SIMULATOR_HOST"),
-            secrets=_folder(said, "SPS_SECRETS"),
-            alive=_folder(said, "SPS_ALIVE"),
+            secrets=_path(said, "SPS_SECRETS"),
+            alive=_path(said, "SPS_ALIVE"),
             metrics_port=_port(said, "SPS_METRICS_PORT"),
             metrics_host=said.get("SPS_METRICS_HOST", "127.0.0.1"),
+            bluetooth_lock=_path(said, "SPS_BLUETOOTH_LOCK"),
+            idle=_switch(said, "SPS_IDLE"),
+            influx_url=_url(said, "SPS_INFLUX_URL"),
             notify_socket=said.get("NOTIFY_SOCKET"),
         )
 
@@ -75,6 +84,8 @@ class Deployment:
         web = _given(host=self.web_host, port=self.web_port)
         api = _given(host=self.recorder_host, port=self.recorder_port)
         recorder: dict[str, object] = {"api": station.recorder.api.model_copy(update=api)} if api else {}
+        if self.influx_url is not None and station.recorder.influx is None:
+            recorder["influx"] = InfluxFeed.beside(self.influx_url)
         if self.recorder_host is not None:
             recorder["token"] = True
         return station.model_copy(
@@ -84,6 +95,11 @@ class Deployment:
                 "recorder": station.recorder.model_copy(update=recorder),
             }
         )
+
+    @property
+    def recorder_name(self) -> str | None:
+        """The host name by which the recorder is asked."""
+        return urlsplit(self.recorder_url).hostname if self.recorder_url is not None else None
 
     def asks_recorder_at(self, station: Station) -> str:
         """The base URL at which the recorder of `station` is asked."""
@@ -112,6 +128,12 @@ def _port(said: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
+def _switch(said: Mapping[str, str], name: str) -> bool:
+    if (text := said.get(name, "0")) not in ("0", "1"):
+        raise _wrong(name, text, "use 1 or 0, or leave it out")
+    return text == "1"
+
+
 def _url(said: Mapping[str, str], name: str) -> str | None:
     if (text := said.get(name)) is None:
         return None
@@ -138,5 +160,5 @@ def _host_and_port(said: Mapping[str, str], name: str) -> str | None:
     return text
 
 
-def _folder(said: Mapping[str, str], name: str) -> Path | None:
+def _path(said: Mapping[str, str], name: str) -> Path | None:
     return Path(text) if (text := said.get(name)) is not None else None

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 FILE = "alive"
+IDLE = "idle"
+"""What lies in place of a heartbeat where a service has nothing to do: services/bus/idle.py."""
 MAX_AGE_S = 30.0
 """A beat older than this is none."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -51,6 +53,8 @@ def verdict(service: str, folder: Path, max_age_s: float = MAX_AGE_S) -> tuple[b
     try:
         age = age_s(path)
     except FileNotFoundError:
+        if path.with_name(IDLE).exists():
+            return True, f"{service} rests: the station has no use for it"
         return False, f"{service} has no heartbeat ({path} is missing): it has not started, has ended, or has no session with the broker"
     except (OSError, ValueError) as error:
         return False, f"{service}: {path} cannot be read as a heartbeat: {error}"

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, metrics, programmes, state_format, state_lock
+from services.bus import deployment, idle, metrics, programmes, state_format, state_lock
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock
@@ -23,6 +24,7 @@ from services.bus.systemd import Systemd
 from services.bus.tls import trusting
 from services.bus.wall_clock import system_clock
 from services.core.config.load import ConfigError, Problem, parse_station
+from services.core.config.simulated import LOOPBACK
 from services.core.config.station import Station
 
 log = logging.getLogger(__name__)
@@ -98,11 +100,13 @@ def load_station(path: Path) -> Station:
         raise ConfigError([Problem(None, str(path), "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(None, str(path), "", f"byte {error.start} is not UTF-8; save it as UTF-8")]) from None
-    return deployment.here().placed(programmes.enrolled(parse_station(text), path.parent))
+    surroundings = deployment.here()
+    station = parse_station(text, surroundings.simulator_host or LOOPBACK)
+    return surroundings.placed(programmes.enrolled(station, path.parent))
 
 
 def make_context(station: Station, var: Path, service: str | None = None) -> Context:
-    """The context of a service where this process runs; of that one alone, if it is named, which then needs its own folder only.
+    """The context where this process runs: for all services, or for the one that is named, which then needs its own folder only.
 
     Raises StateFolderError if state could not be kept under `var`, ConfigError for an environment variable that makes no sense.
     """
@@ -144,13 +148,12 @@ def set_up_logging(level: str, service: str) -> None:
 def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
     """Run one service as a process of its own until SIGTERM or SIGINT, then exit 0; exit 2 for a wrong station file, 1 for the rest."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
-    parser.add_argument("--config", type=Path, default=Path("config/station.yaml"), help="the station file (default: %(default)s)")
-    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    add_options(parser)
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, name)
     try:
         context = make_context(load_station(arguments.config), arguments.var, name)
+        rest_if_unused(name, context)
         with state_lock.hold(context.var, [name]), metrics.served(context.deployment):
             state_format.admit(context.var, [name])
             asyncio.run(until_signalled(beating(name, run, context)))
@@ -158,6 +161,21 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:
         sys.exit(_say(error, code=1))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every service has."""
+    config, var = os.environ.get("SPS_CONFIG") or "config/station.yaml", os.environ.get("SPS_VAR") or "var"
+    parser.add_argument("--config", type=Path, default=Path(config), help="the station file (default: %(default)s)")
+    parser.add_argument("--var", type=Path, default=Path(var), help="folder for state (default: %(default)s)")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+
+
+def rest_if_unused(name: str, context: Context) -> None:
+    """Where the deployment has a place for every service: do nothing, and say so, if the station has no use for this one."""
+    if context.deployment.idle and (why := idle.unused(name, context.station)) is not None:
+        log.info("nothing to do: %s; resting until it is ended", why)
+        idle.rest((context.deployment.alive or context.var) / name)
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

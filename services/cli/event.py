@@ -133,12 +133,13 @@ def list_events(
     from pydantic import TypeAdapter, ValidationError
 
     from services.bus.messages.events import EventMessage
+    from services.cli.recorder_link import base_of
 
     station = load_station(config)
-    api = station.recorder.api
-    where = f"{api.host}:{api.port}"
+    base = base_of(station)
+    where = base.partition("//")[2]
     try:
-        answer = requests.get(f"http://{where}/api/events", headers=recorder_headers(), timeout=10)
+        answer = requests.get(f"{base}/api/events", headers=recorder_headers(), timeout=10)
         if answer.status_code == 401:
             fail(f"the recorder refused: {answer.json()['detail']}; name that folder with --var")
         answer.raise_for_status()

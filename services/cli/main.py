@@ -15,6 +15,7 @@ from services.cli import (
     backtest,
     backup,
     check_config,
+    deal,
     discover,
     energy,
     event,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.command(epilog=EPILOG)(run.run)
 app.command(epilog=EPILOG)(setup.setup)
+app.command(epilog=EPILOG, hidden=True)(deal.deal)
 app.add_typer(event.app, name="event")
 app.add_typer(access.app, name="access")
 app.add_typer(ats.app, name="ats")

@@ -13,7 +13,9 @@ TIMEOUT_S = 30.0
 
 def base_of(station: "Station") -> str:
     """Where the station's recorder answers."""
-    return f"http://{station.recorder.api.host}:{station.recorder.api.port}"
+    from services.bus.deployment import here
+
+    return here().asks_recorder_at(station)
 
 
 def tell(url: str, body: dict[str, Any]) -> Any:

@@ -20,17 +20,18 @@ def services(
 
     Example: sps services --wants ina260_reader
     """
-    from services.cli.supervisor import SERVICES, wanted
+    from services.bus.idle import unused
+    from services.cli.supervisor import SERVICES
 
     station = load_station(config)
     known = (*SERVICES, "simulator")
-    names = (*wanted(station), *(("simulator",) if station.clock == "simulated" else ()))
     if wants is None:
-        for name in names:
-            typer.echo(name)
+        for name in known:
+            if unused(name, station) is None:
+                typer.echo(name)
         return
     if wants not in known:
         fail(f"there is no service '{wants}'; choose from {', '.join(known)}", WRONG_USAGE)
-    if wants not in names:
-        typer.echo(f"station '{station.station}' has no use for {wants}")
+    if (why := unused(wants, station)) is not None:
+        typer.echo(f"station '{station.station}' has no use for {wants}: {why}")
         raise typer.Exit(FAILED)

@@ -42,12 +42,13 @@ def learn(
 
     Example: sps station learn --days 56 --json
     """
+    from services.cli.recorder_link import base_of
     from services.core.learn import TooShort
     from services.core.learn import learn as learn_from
 
     made = load_station(config)
     stated = _stated(made)
-    answer = _ask(f"http://{made.recorder.api.host}:{made.recorder.api.port}", days)
+    answer = _ask(base_of(made), days)
     try:
         found = learn_from(_rows(answer, panel=made.positions.p4 is not None), answer["step_s"], stated)
     except TooShort as short:

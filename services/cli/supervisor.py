@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import import_module
 
+from services.bus import idle
 from services.bus.runtime import Context, beating
 from services.core.config.station import Station
 
@@ -24,12 +25,7 @@ log = logging.getLogger(__name__)
 
 def wanted(station: Station) -> tuple[str, ...]:
     """The services that `station` has a use for."""
-    unused = set() if station.home_assistant.enabled else {"home_assistant"}
-    if not station.positions.ina260s():
-        unused.add("ina260_reader")
-    if not station.battery.has_data_link:
-        unused.add("bluetti_bridge")
-    return tuple(name for name in SERVICES if name not in unused)
+    return tuple(name for name in SERVICES if idle.unused(name, station) is None)
 
 
 def load(names: Iterable[str]) -> dict[str, Run]:

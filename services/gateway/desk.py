@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.bus import recorder_token
+from services.bus import deployment, recorder_token
 from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.bus.contract import PREFERENCES
@@ -39,8 +39,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.heard.listen(self.bus)
         self.commands = CommandDesk(self.bus, self.heard, self.station, self.clock, self.chosen)
-        api = self.station.recorder.api
-        self.recorder = RecorderLink(f"http://{api.host}:{api.port}", lambda: recorder_token.headers(self.var))
+        self.recorder = RecorderLink(deployment.here().asks_recorder_at(self.station), lambda: recorder_token.headers(self.var))
         self.sharing: Sharing
 
     def moment(self) -> view.Moment:

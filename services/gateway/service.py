@@ -11,7 +11,7 @@ from services.bus.messages.state import PreferencesMessage
 from services.bus.runtime import Context
 from services.core.config.policy import PreferencesSection
 from services.core.config.station import Station
-from services.gateway import preferences, sharing_loop
+from services.gateway import preferences, publishing, sharing_loop
 from services.gateway.access.control import Control, Settings
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
@@ -21,7 +21,7 @@ from services.gateway.security import Names, allowed_hosts
 
 
 async def run(context: Context) -> None:
-    """Run until cancelled. Raises OSError when the page cannot be served where the station file says."""
+    """Run until cancelled. Raises OSError when the page cannot be served where it should."""
     async with context.bus("gateway") as bus:
         path = context.state_dir("gateway") / "preferences.json"
         chosen, complaints = _preferences(path, context.station)
@@ -33,7 +33,8 @@ async def run(context: Context) -> None:
                 tasks.create_task(sharing_loop.run(desk), name="gateway: sharing")
                 notifier = Notifier(desk, path.with_name("notified.json"))
                 tasks.create_task(notifier.run(), name="gateway: notifications")
-                tasks.create_task(_serve(desk, listener, _access(context, desk), notifier, _published(context)), name="gateway: web")
+                published = publishing.names(context.deployment)
+                tasks.create_task(_serve(desk, listener, _access(context, desk), notifier, published), name="gateway: web")
 
 
 def _preferences(path: Path, station: Station) -> tuple[PreferencesSection, list[str]]:
@@ -60,12 +61,7 @@ def _access(context: Context, desk: Desk) -> Control:
     return Control(settings, context.clock.monotonic, lambda problem: desk.bus.report(problem, field="access"))
 
 
-def _published(context: Context) -> tuple[str, ...]:
-    """Under which other name a container's page is reached."""
-    return (context.deployment.web_published.lower(),) if context.deployment.web_published else ()
-
-
-async def _serve(desk: Desk, listener: socket.socket, control: Control, notifier: Notifier, published: tuple[str, ...]) -> None:
+async def _serve(desk: Desk, listener: socket.socket, control: Control, notifier: Notifier, published: frozenset[str]) -> None:
     await control.prepare()
     stream = stream_of(desk)
     host, port = listener.getsockname()[:2]

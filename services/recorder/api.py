@@ -47,15 +47,17 @@ def create_app(
     settled_ms: Callable[[], int] = lambda: SETTLED_MS,
     zone: ZoneInfo = UTC_ZONE,
     token: str | None = None,
+    known_as: str | None = None,
 ) -> FastAPI:
     """The application. `account` knows what has been reckoned of an event and is not in the journal yet.
 
-    With a `token` every question but `/healthz` must carry it, as `Authorization: Bearer …`.
+    With a `token` every question but `/healthz` must carry it, as `Authorization: Bearer …`. `known_as` is a host name beside this
+    machine's own under which it may be asked.
     """
     app = FastAPI(title="Smart Power Station: recorder", docs_url=None, redoc_url=None)
     if token is not None:
         _guard(app, token)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS, known_as] if known_as else HOSTS)
 
     @app.exception_handler(JournalError)
     async def unreadable(_: Request, error: Exception) -> JSONResponse:

@@ -86,6 +86,7 @@ class _Recorder:
         self._intake = self._writer.intake
         self._intake.suspected = lambda suspicion: self._tell(suspicion, "", "reading suspected")
         self._token = self._make_token(context)
+        self._known_as = context.deployment.recorder_name
         metrics.follow_lag(lambda: self._clock.now() if self._clock.known else None, lambda: self._writer.until)
         self._accounts = Accounts(
             self._station,
@@ -263,6 +264,7 @@ class _Recorder:
             settled_ms=self._writer.settled_ms,
             zone=self._station.zone,
             token=self._token if self._station.recorder.token else None,
+            known_as=self._known_as,
         )
         add_import(app, self._writer.fill, self._clock, self._token)
         add_backup(app, self._path, self._token)

@@ -4,13 +4,12 @@ import argparse
 import asyncio
 import sys
 from functools import partial
-from pathlib import Path
 
 from services.bus import state_format, state_lock
-from services.bus.runtime import beating, load_station, make_context, set_up_logging, until_signalled
+from services.bus.runtime import add_options, beating, load_station, make_context, rest_if_unused, set_up_logging, until_signalled
 from services.bus.state_format import StateFolderError
 from services.core.config.load import ConfigError
-from services.simulator.rig import NotSimulatable
+from services.simulator.place import NotSimulatable
 from services.simulator.service import run
 
 
@@ -24,19 +23,18 @@ def _number(low: float, high: float, text: str) -> float:
 def main() -> int:
     """Run until SIGTERM, SIGINT or the end of the lease: 0; 2 for a wrong station file, 1 for the rest."""
     parser = argparse.ArgumentParser(prog="python -m services.simulator")
-    parser.add_argument("--config", type=Path, default=Path("config/station.yaml"), help="the station file (default: %(default)s)")
-    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
+    add_options(parser)
     parser.add_argument(
         "--speed", type=lambda text: _number(1, 3600, text), help="station seconds per real second (default: the station file's)"
     )
     parser.add_argument(
         "--lease", type=lambda text: _number(1, 86_400, text), help="end after so many real seconds without a POST /lease (default: never)"
     )
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, "simulator")
     try:
         context = make_context(load_station(arguments.config), arguments.var, "simulator")
+        rest_if_unused("simulator", context)
         simulate = partial(run, speed=arguments.speed, lease_s=arguments.lease)
         with state_lock.hold(context.var, ["simulator"]):
             state_format.admit(context.var, ["simulator"])

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from services.bus.clock import utc_now
 from services.core.config.hardware import Ina260Sensor, RelayDevice
@@ -21,45 +20,34 @@ from services.simulator.devices.station_port import StationPort
 from services.simulator.house import Contacts, House, HousePanel, HouseWire, LoadWire
 from services.simulator.lease import Lease
 from services.simulator.master_clock import MasterClock
+from services.simulator.place import ON_LOOPBACK, Address, NotSimulatable, Place
 from services.simulator.plant import PlantParameters, PlantState
 from services.simulator.state import Saved, SavedRate, resume
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATION = "station"
 """The name of the station port among the devices that can have faults."""
 
 NO_PASSWORDS: Mapping[str, str] = MappingProxyType({})
-
-Address = tuple[str, int]
-
-
-class NotSimulatable(ValueError):
-    """A station that cannot be simulated as configured: names the field, its value and what would be right."""
 
 
 class PortTaken(OSError):
     """A device's port cannot be had."""
 
 
-def endpoint(field: str, address: str) -> Address:
-    """Host and port of a simulated device. Raises NotSimulatable."""
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if host not in _LOOPBACK or port is None:
-        raise NotSimulatable(f"{field}: {address!r}; a simulated device needs a loopback URL with a port, such as 'http://127.0.0.1:18081'")
-    return host, port
-
-
 class Rig:
     """A simulated station: its clock, its house and, inside `async with`, its devices. See `Controls` for what its port can do."""
 
     def __init__(
-        self, station: Station, *, speed: float, lease: Lease, saved: Saved | None = None, passwords: Mapping[str, str] = NO_PASSWORDS
+        self,
+        station: Station,
+        *,
+        speed: float,
+        lease: Lease,
+        saved: Saved | None = None,
+        passwords: Mapping[str, str] = NO_PASSWORDS,
+        place: Place = ON_LOOPBACK,
     ) -> None:
-        """`passwords` by position. Raises NotSimulatable for an address that is not loopback."""
+        """`passwords` by position. Raises NotSimulatable for an address that is not at `place`."""
         board = station.board
         resumed = resume(saved, utc_now(), speed)
         if saved is None:
@@ -77,11 +65,11 @@ class Rig:
         self._lease = lease
         relays: dict[str, RelayDevice] = {**station.positions.relays(), **station.loads}
         self.switches = {position: _switch(self.house, position, board, saved.relays.get(position)) for position in relays}
-        self._devices = _devices(station.station, relays, self.switches, passwords, powered=saved.grid_ok)
-        self._bluetti = self._bluetti_of(station)
-        self._port_address = endpoint("simulation.port_address" if self._bluetti else "battery.address", station.simulator_address)
+        self._devices = _devices(station.station, relays, self.switches, passwords, place, powered=saved.grid_ok)
+        self._bluetti = self._bluetti_of(station, place)
+        self._port_address = place.endpoint("simulation.port_address" if self._bluetti else "battery.address", station.simulator_address)
         self._port = StationPort(self, host=self._port_address[0], port=self._port_address[1])
-        self._chips = {name: (_bus(name, sensor), _chip(self.house, name, sensor)) for name, sensor in station.positions.ina260s().items()}
+        self._chips = {name: _chip(self.house, name, sensor, place) for name, sensor in station.positions.ina260s().items()}
 
     async def __aenter__(self) -> Self:
         """Start the devices. Raises PortTaken."""
@@ -209,12 +197,14 @@ class Rig:
         """See Controls."""
         self._lease.renew(seconds)
 
-    def _bluetti_of(self, station: Station) -> BluettiPort | None:
+    def _bluetti_of(self, station: Station, place: Place) -> BluettiPort | None:
         battery = station.battery
         if not battery.address.startswith(SCHEME):
             return None
         try:
-            return BluettiPort(battery.address, battery.model, self.status, lambda on: self.set_ac_output(on=on))
+            return BluettiPort(
+                battery.address, battery.model, self.status, lambda on: self.set_ac_output(on=on), listens_at=place.listens_at
+            )
         except ValueError as error:
             raise NotSimulatable(str(error)) from None
 
@@ -223,15 +213,11 @@ class Rig:
         return next(device for device in self._devices.values() if switch in device.switches.values())
 
 
-def _bus(position: str, sensor: Ina260Sensor) -> Address:
+def _chip(house: House, position: str, sensor: Ina260Sensor, place: Place) -> tuple[Address, Ina260Port]:
     if not sensor.simulated:
-        raise NotSimulatable(f"positions.{position}.bus: {sensor.bus!r}; a simulated chip needs a stand-in such as 'tcp:127.0.0.1:18085'")
-    return endpoint(f"positions.{position}.bus", str(sensor.bus).replace(":", "://", 1))
-
-
-def _chip(house: House, position: str, sensor: Ina260Sensor) -> Ina260Port:
-    host, port = _bus(position, sensor)
-    return Ina260Port(Ina260Chip(HousePanel(house), address=sensor.address), host=host, port=port)
+        raise NotSimulatable(f"positions.{position}.bus: {sensor.bus!r}; a simulated chip needs the bus 'simulated'")
+    host, port = place.endpoint(f"positions.{position}.bus", str(sensor.bus).replace(":", "://", 1))
+    return (host, port), Ina260Port(Ina260Chip(HousePanel(house), address=sensor.address), host=host, port=port)
 
 
 def _switch(house: House, position: str, board: Switchboard, saved: SavedSwitch | None) -> Switch:
@@ -247,12 +233,12 @@ def _switch(house: House, position: str, board: Switchboard, saved: SavedSwitch 
 
 
 def _devices(
-    station: str, relays: dict[str, RelayDevice], switches: dict[str, Switch], passwords: Mapping[str, str], *, powered: bool
+    station: str, relays: dict[str, RelayDevice], switches: dict[str, Switch], passwords: Mapping[str, str], place: Place, *, powered: bool
 ) -> dict[Address, RelayEmulator]:
     """One device an address: two positions may be two channels of one. Raises NotSimulatable."""
     positions: dict[Address, list[str]] = {}
     for position, relay in relays.items():
-        positions.setdefault(endpoint(f"positions.{position}.address", url_of(relay)), []).append(position)
+        positions.setdefault(place.endpoint(f"positions.{position}.address", url_of(relay)), []).append(position)
     devices: dict[Address, RelayEmulator] = {}
     for (host, port), here in positions.items():
         if len({(relays[position].driver, passwords.get(position)) for position in here}) > 1:

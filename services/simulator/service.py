@@ -13,7 +13,8 @@ from services.bus.messages.state import ClockMessage
 from services.bus.runtime import Context
 from services.bus.secrets import NoSecret, read_secret
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, Rig
+from services.simulator.place import NotSimulatable, Place
+from services.simulator.rig import Rig
 from services.simulator.state import BadState, Saved, load, save
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,14 @@ async def run(context: Context, *, speed: float | None = None, lease_s: float | 
     state_dir = context.state_dir("simulator")
     lease = Lease(lease_s)
     speed = speed or context.station.simulation.speed
-    rig = Rig(context.station, speed=speed, lease=lease, saved=_saved(state_dir), passwords=_passwords(context))
+    rig = Rig(
+        context.station,
+        speed=speed,
+        lease=lease,
+        saved=_saved(state_dir),
+        passwords=_passwords(context),
+        place=Place(context.deployment.simulator_host),
+    )
     # One thread, so that the last save waits for one that is under way; a thread at all, because a disk may take its time.
     with ThreadPoolExecutor(max_workers=1) as writer:
         async with rig, replace(context, clock=rig.clock).bus("simulator") as bus:

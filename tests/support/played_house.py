@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests.support.plain_client import PlainClient
-from tests.support.sps import SHIPPED
+from tests.support.sps import real_text
 from tests.support.waiting import wait_for
 
 
@@ -107,7 +107,7 @@ async def played(plain: PlainClient, station: str = "demo", **how: Any) -> Async
 
 def station_text(port: int, name: str = "demo", **changes: Any) -> str:
     """The shipped station in real time at the broker on `port`, with no dwell and `changes` to its sections."""
-    body = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    body = yaml.safe_load(real_text())
     body |= {"station": name, "clock": "system"}
     body["broker"]["port"] = port
     body["positions"]["p4"] = {"sensor": "station"}  # the shipped one is the simulator's own

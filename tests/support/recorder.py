@@ -20,6 +20,7 @@ from services.core.config.station import Station
 from services.recorder.service import run
 from tests.support.brokers import TestBroker
 from tests.support.ports import free_port
+from tests.support.sps import real_text
 
 SHIPPED = Path(__file__).parents[2] / "config" / "station.yaml"
 COMMIT_EVERY_S = 0.1
@@ -27,7 +28,7 @@ COMMIT_EVERY_S = 0.1
 
 def station_text(broker: TestBroker) -> str:
     """The shipped station in real time, at `broker`, on a free port."""
-    body = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    body = yaml.safe_load(real_text())
     body["clock"] = "system"
     body["positions"]["p4"] = {"sensor": "station"}  # the shipped one is the simulator's own
     body["broker"]["port"] = broker.port

@@ -1,6 +1,7 @@
 """A whole `sps run` for tests and benchmarks: its station file on free ports, its process, and what one asks of it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,21 @@ from tests.support.ports import free_ports
 SHIPPED = Path(__file__).parents[2] / "config" / "station.yaml"
 
 T = TypeVar("T")
+_PLACES = ("http://127.0.0.1:18081", "http://127.0.0.1:18082", "tcp:127.0.0.1:18085", "hci:tcp:127.0.0.1:18084/AC1802237000123456")
+
+
+def placed_text() -> str:
+    """The shipped station file with its simulated devices written out where `make run` puts them."""
+    text = SHIPPED.read_text(encoding="utf-8")
+    for place in _PLACES:
+        text, count = re.subn(r"((?:address|bus): )simulated", rf"\g<1>{place}", text, count=1)
+        assert count == 1, f"the shipped station has no simulated device for {place}"
+    return f"{text}\nsimulation: {{port_address: 'http://127.0.0.1:18083'}}\n"
+
+
+def real_text() -> str:
+    """The shipped station file as one of a real house."""
+    return placed_text().replace("clock: simulated", "clock: system").replace("bus: tcp:127.0.0.1:18085", "bus: 1")
 
 
 def station_file(folder: Path, **changes: dict[str, Any]) -> Path:

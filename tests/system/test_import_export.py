@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from services.cli.main import app
 from tests.support.ports import free_port
-from tests.support.recorder import SHIPPED, start_process
+from tests.support.recorder import start_process
+from tests.support.sps import real_text
 from tests.support.waiting import wait_until
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -31,7 +32,7 @@ class Rig:
     def __init__(self, folder):
         self.var = folder / "var"
         self.port = free_port()
-        body = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+        body = yaml.safe_load(real_text())
         body |= {"clock": "system", "recorder": {"api": {"port": self.port}}}
         body["broker"] |= {"port": free_port(), "start": False}
         body["positions"]["p4"] = {"sensor": "station"}

@@ -71,6 +71,7 @@ def passwords() -> list[Part]:
     """Everything that is only random."""
     return [
         *(password(f"{MQTT}/{user}", f"password of {user} on the broker") for user in access.USERS),
+        password("recorder/api.token", "token of the recorder's query API, where it is asked from another container"),
         password("influx/admin.password", "InfluxDB: password of its administrator"),
         password("influx/admin.token", "InfluxDB: token of its administrator"),
         password("influx/recorder.token", "InfluxDB: token of the recorder, to write"),

@@ -15,7 +15,7 @@ class RelayDevice(Section):
     driver: str = "shelly_gen2"
     """The driver's name in the relay bridge's registry."""
     address: str
-    """Base URL of the device, such as `http://192.168.1.20`."""
+    """Base URL of the device, such as `http://192.168.1.20`; `simulated` with a simulated clock."""
     channel: int = Field(default=0, ge=0, le=3)
     poll_s: float = Field(default=1.0, gt=0, le=60)
     """Real seconds between two polls."""
@@ -62,9 +62,11 @@ def _i2c_bus(value: object) -> object:
         value = int(value)  # it may stand in quotes
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
         return value
-    if isinstance(value, str) and re.fullmatch(r"/dev/i2c-\d+|tcp:(127\.0\.0\.1|localhost):\d{1,5}", value):
+    if isinstance(value, str) and re.fullmatch(r"/dev/i2c-\d+|tcp:(127\.0\.0\.1|[A-Za-z][A-Za-z0-9-]*):\d{1,5}", value):
         return value
-    raise ValueError("use the number of an I²C bus such as 1, a device file such as /dev/i2c-1, or in a simulation tcp:127.0.0.1:18085")
+    raise ValueError(
+        "use the number of an I²C bus such as 1, a device file such as /dev/i2c-1, or with 'clock: simulated' the word simulated"
+    )
 
 
 class Ina260Sensor(Section):
@@ -72,7 +74,7 @@ class Ina260Sensor(Section):
 
     sensor: Literal["ina260"]
     bus: Annotated[int | str, BeforeValidator(_i2c_bus)] = 1
-    """Bus number or device file. `tcp:127.0.0.1:port` is the simulator's stand-in for a bus."""
+    """Bus number or device file; `simulated` for the simulator's stand-in, which is `tcp:127.0.0.1:18085` on one machine."""
     address: int = Field(default=0x40, ge=0x40, le=0x4F)
     calibration: float = Field(default=1.0, ge=0.5, le=2.0)
     """The true current divided by the shown one, once the offset is taken off."""
@@ -135,7 +137,8 @@ class PowerStation(Section):
     driver: str
     """The driver's name in the Bluetti bridge's registry; `none` for a station without a data link, whose charge is observed."""
     address: str = ""
-    """For `bluetti_ble`: a Bluetooth address or an advertised name. `hci:tcp:<host>:<port>/<name>` is an emulated one."""
+    """For `bluetti_ble`: a Bluetooth address or an advertised name. `hci:tcp:<host>:<port>/<name>` is an emulated one,
+    `simulated` the one of the simulated house."""
     model: str | None = None
     """Such as AC180; read off the advertised name when left out."""
     poll_s: float = Field(default=1.0, gt=0, le=3600)

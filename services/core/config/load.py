@@ -1,13 +1,16 @@
 """From the text of a station file to a checked `Station`, with errors a person can act on."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from services.core.config.base import Section
 from services.core.config.hardware import Layout, TransferSwitch, hardware_of
+from services.core.config.simulated import LOOPBACK, located
 from services.core.config.station import Station
 from services.core.modes import Hardware
 from services.core.problems import FieldProblem, field_problems
@@ -39,13 +42,16 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
-def parse_station(text: str) -> Station:
-    """The station that `text` (YAML) describes. Raises ConfigError naming line, field, value and remedy."""
-    return parse_file(text, Station, "config/station.yaml")
+def parse_station(text: str, simulator_host: str = LOOPBACK) -> Station:
+    """The station that `text` (YAML) describes, with its simulated devices at `simulator_host`.
+
+    Raises ConfigError naming line, field, value and remedy.
+    """
+    return parse_file(text, Station, "config/station.yaml", partial(located, host=simulator_host))
 
 
-def parse_file(text: str, model: type[S], like: str) -> S:
-    """What `text` (YAML) describes, checked against `model`; `like` names a file to take after. Raises ConfigError."""
+def parse_file(text: str, model: type[S], like: str, prepared: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict) -> S:
+    """What `text` (YAML) describes, `prepared` and checked against `model`; `like` names a file to take after. Raises ConfigError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -57,7 +63,7 @@ def parse_file(text: str, model: type[S], like: str) -> S:
         raise ConfigError([Problem(None, "the file", "", f"must hold 'name: value' lines, as {like} does")])
     blanks = _blanks(node)
     try:
-        checked = model.model_validate(data)
+        checked = model.model_validate(prepared(data))
     except ValidationError as error:
         others = [_located(node, problem) for problem in field_problems(error)]
     else:

@@ -15,6 +15,7 @@ from services.core.config.hardware import Limits, Positions, PowerStation, Stati
 from services.core.config.loads import Appliance, DeferrableLoad, LoadName
 from services.core.config.notifications import Notifications
 from services.core.config.policy import Control, DailyCycle, Duration, PreferencesSection
+from services.core.config.simulated import SIMULATED, unlocated
 from services.core.config.web import WebPage, is_loopback
 from services.core.modes import Hardware, Switchboard, refusal, switchboard
 
@@ -111,7 +112,7 @@ class Simulation(Section):
     ats_gap_s: float = Field(default=0.02, ge=0, le=5)
     """Assumed: how long the load is without a source at a transfer."""
     port_address: str | None = None
-    """Where the simulator's own controls are, such as `http://127.0.0.1:18083`; needed when battery.address is not an HTTP one."""
+    """Where the simulator's own controls are, such as `http://127.0.0.1:18083`; left out: beside the simulated devices."""
     seed_days: int = Field(default=20, ge=0, le=60)
     """Past days simulated into an empty journal at the first start."""
 
@@ -159,6 +160,13 @@ class Station(Section):
     notifications: Notifications = Notifications()
     aggregator: Aggregator | None = None
     """Unset: no events from outside, and nothing leaves the house."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_only_in_a_simulation(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("clock") != "simulated" and (field := unlocated(data)) is not None:
+            raise ValueError(f"{field}: '{SIMULATED}' goes with 'clock: simulated'; name the real device, as `sps discover` finds it")
+        return data
 
     @model_validator(mode="after")
     def _can_be_safe(self) -> "Station":

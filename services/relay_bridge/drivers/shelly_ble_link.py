@@ -15,6 +15,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError
 
+from services.bus.ble import adapter
 from services.bus.loop_thread import LoopThread, NotFinished
 from services.relay_bridge.drivers.shelly_reply import Reply, parse_frame
 from services.relay_bridge.errors import BadReply, DeviceError, DeviceRefused, DeviceSilent
@@ -85,7 +86,7 @@ class BleSession:
         await self._hang_up()
         limit_s = _CONNECT_SHARE * self._timeout_s
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s), adapter.turn(real=self._backends[0] is None):
                 client = self._client = BleakClient(await self._find(limit_s), timeout=limit_s, **_backend(self._backends[0]))
                 await client.connect()
         except BaseException as error:

@@ -9,7 +9,7 @@ from services.simulator.devices.bluetti_registers import LAYOUTS, Registers, Sta
 from services.simulator.devices.faults import Faults
 
 SCHEME = "hci:"
-_ADDRESS = re.compile(r"hci:tcp:(127\.0\.0\.1|localhost):(\d{1,5})(?:/(.+))?")
+_ADDRESS = re.compile(r"hci:tcp:([A-Za-z0-9._-]+):(\d{1,5})(?:/(.+))?")
 _BLUETOOTH = re.compile(r"[C-F][0-9A-F](:[0-9A-F]{2}){5}")
 _DEFAULT = "F0:B1:E7:00:00:01"
 _SERIAL = "2237000123456"
@@ -19,10 +19,21 @@ _FALLBACK = "AC180"
 class BluettiPort:
     """A power station, and the air around it."""
 
-    def __init__(self, address: str, model: str | None, status: Callable[[], Status], set_ac_output: Callable[[bool], None]) -> None:
-        """Raises ValueError, naming what would be right."""
+    def __init__(
+        self,
+        address: str,
+        model: str | None,
+        status: Callable[[], Status],
+        set_ac_output: Callable[[bool], None],
+        *,
+        listens_at: Callable[[str], str | None],
+    ) -> None:
+        """`listens_at` gives what to bind for the host in an address, or None where that is no host of ours.
+
+        Raises ValueError, naming what would be right.
+        """
         found = _ADDRESS.fullmatch(address)
-        if found is None or int(found[2]) > 65535:
+        if found is None or int(found[2]) > 65535 or (host := listens_at(found[1])) is None:
             raise ValueError(
                 f"battery.address: {address!r}; a simulated Bluetti needs an address such as 'hci:tcp:127.0.0.1:18084/AC180{_SERIAL}'"
             )
@@ -31,7 +42,7 @@ class BluettiPort:
         name = model or next((known for known in LAYOUTS if re.fullmatch(rf"{known}\d{{10,}}", who)), _FALLBACK)
         if (layout := LAYOUTS.get(name.upper())) is None:
             raise ValueError(f"battery.model: {name!r} cannot be simulated; use one of {', '.join(sorted(LAYOUTS))}")
-        self.host, self.port = found[1], int(found[2])
+        self.host, self.port = host, int(found[2])
         self._air = Air(host=self.host, port=self.port)
         self._registers = Registers(layout, status, set_ac_output)
         self._name = who if who and bluetooth is None else layout.name + _SERIAL

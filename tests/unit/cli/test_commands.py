@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
+from tests.support.sps import placed_text, real_text
 
 SHIPPED = Path("config/station.yaml")
 
@@ -24,7 +25,7 @@ def quiet_station(tmp_path):
     """A station file whose broker and recorder ports nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         broker, api = first.getsockname()[1], second.getsockname()[1]
-    text = SHIPPED.read_text(encoding="utf-8").replace("port: 1883", f"port: {broker}")
+    text = placed_text().replace("port: 1883", f"port: {broker}")
     file = tmp_path / "station.yaml"
     file.write_text(f"{text}\nrecorder:\n  api: {{port: {api}}}\n", encoding="utf-8")
     return file
@@ -82,10 +83,17 @@ def test_run_names_the_services_there_are(sps, tmp_path):
     assert "controller" in result.stderr
 
 
+def test_a_driver_that_another_container_holds_need_not_be_here(sps, monkeypatch):
+    monkeypatch.setitem(sys.modules, "services.bus.ble.bumble_backend", None)
+    alone = sps("check-config", SHIPPED)
+    assert (alone.exit_code, "needs bumble" in alone.stderr) == (2, True)
+    monkeypatch.setenv("SPS_BROKER_HOST", "mosquitto")
+    assert sps("check-config", SHIPPED).exit_code == 0
+
+
 def test_speed_is_refused_for_a_station_in_real_time(sps, tmp_path):
     file = tmp_path / "station.yaml"
-    real = SHIPPED.read_text(encoding="utf-8").replace("clock: simulated", "clock: system").replace("bus: tcp:127.0.0.1:18085", "bus: 1")
-    file.write_text(real, encoding="utf-8")
+    file.write_text(real_text(), encoding="utf-8")
     result = sps("run", "--config", file, "--speed", "60", "--var", tmp_path / "var")
     assert (result.exit_code, "real time" in result.stderr) == (2, True)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from services.cli.unproved import unproved
 from services.core.config.load import parse_station
 from services.relay_bridge.verify import Proof, Proofs
+from tests.support.sps import real_text
 
 SHIPPED = Path("config/station.yaml").read_text(encoding="utf-8")
-REAL = SHIPPED.replace("clock: simulated", "clock: system").replace("bus: tcp:127.0.0.1:18085", "bus: 1")
+REAL = real_text()
 
 
 def test_simulated_station_has_nothing_to_prove(tmp_path):

@@ -15,7 +15,8 @@ from services.core.config.load import ConfigError, parse_hardware, parse_station
 from services.core.modes import AtsPriority, Hardware, Mode, allowed_modes, refusal
 from services.core.positions import Position
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, Rig
+from services.simulator.place import NotSimulatable
+from services.simulator.rig import Rig
 
 EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
 SHIPPED = (EXAMPLES.parent / "station.yaml").read_text(encoding="utf-8")
@@ -196,7 +197,7 @@ def test_a_service_that_the_station_has_no_use_for_is_not_run_alone():
     [
         ({"sensor": "ina260", "address": 0x20}, "positions.p4.address", "greater than or equal to 64"),
         ({"sensor": "ina260", "bus": "spi"}, "positions.p4.bus", "number of an I²C bus"),
-        ({"sensor": "ina260", "bus": "tcp:192.168.1.2:80"}, "positions.p4.bus", "127.0.0.1"),
+        ({"sensor": "ina260", "bus": "tcp:192.168.1.2:80"}, "positions.p4.bus", "simulated"),
         ({"sensor": "ina260", "bus": True}, "positions.p4.bus", "number of an I²C bus"),
         ({"sensor": "ina260", "poll_s": 60}, "positions.p4.poll_s", "less than or equal to 15"),
         ({"sensor": "ina260", "calibration": 0}, "positions.p4.calibration", "0.5"),

@@ -118,6 +118,26 @@ async def test_with_a_token_only_who_knows_it_is_answered(journal, tmp_path) -> 
         assert (await asking("/healthz"))[0] == 200
 
 
+def test_a_token_that_was_given_as_a_secret_is_the_one(tmp_path, monkeypatch) -> None:
+    made = make_token(tmp_path / "var")
+    given = tmp_path / "given"
+    monkeypatch.setenv("SPS_SECRETS", str(given))
+    assert make_token(tmp_path / "var") == made  # none was given
+    (given / "recorder").mkdir(parents=True)
+    (given / "recorder" / "api.token").write_text("shared\n", encoding="ascii")
+    assert make_token(tmp_path / "var") == "shared"
+    assert headers(tmp_path / "elsewhere") == {"Authorization": "Bearer shared"}
+
+
+async def test_it_is_asked_under_its_own_name_and_no_other(journal) -> None:
+    async with served(journal.path, known_as="recorder") as asking:
+        assert [(await asking("/healthz", headers={"Host": host}))[0] for host in ("recorder:8081", "localhost", "evil.example")] == [
+            200,
+            200,
+            400,
+        ]
+
+
 @pytest.mark.parametrize("left", [None, ""])
 def test_a_full_disk_leaves_no_empty_token_behind(tmp_path, monkeypatch, left) -> None:
     def full(_):

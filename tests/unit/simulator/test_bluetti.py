@@ -12,6 +12,7 @@ from services.bus.ble.bumble_backend import backends
 from services.simulator.devices.bluetti import BluettiFaults
 from services.simulator.devices.bluetti_port import BluettiPort
 from services.simulator.devices.faults import Faults
+from services.simulator.place import ON_LOOPBACK
 from tests.support.bluetti import ADDRESS, SERIAL, Emulated, emulated_bluetti
 from tests.support.waiting import wait_for
 
@@ -82,7 +83,7 @@ async def test_offers_nothing_but_its_service() -> None:
 
 
 def port(address: str, model: str | None = None) -> BluettiPort:
-    return BluettiPort(address, model, dict, lambda _: None)
+    return BluettiPort(address, model, dict, lambda _: None, listens_at=ON_LOOPBACK.listens_at)
 
 
 @pytest.mark.parametrize("address", ["hci:tcp:192.168.1.9:18084", "hci:tcp:127.0.0.1:99999", "hci:usb:0"])

@@ -12,7 +12,8 @@ from services.simulator.devices.faults import Faults
 from services.simulator.devices.kasa import KasaPlug, decrypt, encrypt
 from services.simulator.devices.shelly_switch import Switch, SwitchConfig
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, Rig
+from services.simulator.place import NotSimulatable
+from services.simulator.rig import Rig
 from tests.support.house import SteadyWire, running_house, simulated_station
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for

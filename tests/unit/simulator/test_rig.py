@@ -7,7 +7,8 @@ import requests
 
 from services.core.config.station import Station
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, PortTaken, Rig, endpoint
+from services.simulator.place import ON_LOOPBACK, NotSimulatable, Place
+from services.simulator.rig import PortTaken, Rig
 from tests.support.house import get, post, rpc, running_house, simulated_station
 from tests.support.waiting import wait_for
 
@@ -174,4 +175,12 @@ async def test_a_taken_port_is_said_and_nothing_stays_open(station: Station):
 @pytest.mark.parametrize("address", ["http://192.168.1.20:80", "http://127.0.0.1", "nonsense", "http://127.0.0.1:99999"])
 def test_only_loopback_addresses_with_a_port_are_simulated(address: str):
     with pytest.raises(NotSimulatable, match=r"positions\.p1\.address"):
-        endpoint("positions.p1.address", address)
+        ON_LOOPBACK.endpoint("positions.p1.address", address)
+
+
+def test_what_it_is_called_in_a_network_it_listens_for_there_and_nothing_else():
+    place = Place("simulator")
+    assert place.endpoint("positions.p1.address", "http://simulator:18081") == ("0.0.0.0", 18081)
+    assert place.endpoint("positions.p1.address", "http://127.0.0.1:18081") == ("127.0.0.1", 18081)
+    with pytest.raises(NotSimulatable, match=r"positions\.p1\.address"):
+        place.endpoint("positions.p1.address", "http://192.168.1.20:18081")

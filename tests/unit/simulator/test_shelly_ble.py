@@ -12,7 +12,8 @@ from bleak.exc import BleakError
 from services.bus.ble.bumble_backend import backends
 from services.simulator.devices.shelly_ble import DATA, RX_CONTROL, SERVICE, TX_CONTROL
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, Rig
+from services.simulator.place import NotSimulatable
+from services.simulator.rig import Rig
 from tests.support.house import running_house, simulated_station
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for

@@ -14,7 +14,8 @@ from services.simulator.devices.faults import Faults
 from services.simulator.devices.shelly_gen1 import ShellyGen1
 from services.simulator.devices.shelly_switch import Switch, SwitchConfig
 from services.simulator.lease import Lease
-from services.simulator.rig import NotSimulatable, Rig
+from services.simulator.place import NotSimulatable
+from services.simulator.rig import Rig
 from tests.support.house import SteadyWire, emulated_shelly, get, post, rpc, simulated_station
 from tests.support.waiting import wait_for
 

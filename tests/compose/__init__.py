@@ -1,0 +1,1 @@
+"""The whole stack in containers: `make test-compose`. Its own engine, no image registry."""

@@ -1,0 +1,167 @@
+"""What the compose files say, without starting anything."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.compose.conftest import WITHOUT
+from tests.compose.engine import NoEngine, program
+from tests.compose.stack import ROOT
+
+MAIN = "docker-compose.yml"
+PARTS = ("compose/light.yml", "compose/tls.yml", "compose/bluetooth.yml", "compose/i2c.yml")
+GIVEN = {"SPS_BROKER_NAMES": "powerstation.local", "SPS_I2C_GROUP": "998"}
+ONE_SHOT = {"setup", "influxdb-setup"}
+COMBINATIONS = [(MAIN, *parts) for count in range(len(PARTS) + 1) for parts in itertools.combinations(PARTS, count)]
+BIN = Path(sys.executable).parent
+
+
+def resolved(*files: str, **environment: str) -> dict[str, Any]:
+    """The whole of `files`, as docker-compose understands it."""
+    try:
+        compose = program("docker-compose")
+    except NoEngine as why:
+        if os.environ.get(WITHOUT) == "1":
+            pytest.skip(f"{WITHOUT}=1: {why}")
+        raise
+    command = [compose, "--project-directory", str(ROOT), *(part for file in files for part in ("-f", str(ROOT / file)))]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPS_", "COMPOSE_"))}
+    done = subprocess.run([*command, "config"], env=kept | GIVEN | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = yaml.safe_load(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = resolved(MAIN, *PARTS[1:])["services"]
+    return found
+
+
+def source(mount: str | dict[str, str]) -> str:
+    """The volume or the path on the host."""
+    return mount.split(":")[0] if isinstance(mount, str) else mount["source"]
+
+
+def mebibytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+)m", text)
+    assert match is not None, text
+    return int(match[1])
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids="+".join)
+def test_every_combination_of_the_files_is_understood(files) -> None:
+    assert "controller" in resolved(*files)["services"]
+
+
+@pytest.mark.parametrize("file", [MAIN, *PARTS])
+def test_each_file_keeps_to_the_compose_specification(file) -> None:
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(ROOT / file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_dockerfile_is_clean() -> None:
+    done = subprocess.run([str(BIN / "hadolint"), str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_container_is_confined(services) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True, name
+        assert not service.get("privileged", False), name
+        assert service["pids_limit"] <= 128, name
+        assert "mem_limit" in service, name
+        assert service["logging"]["options"] == {"max-size": "2m", "max-file": "3"}, name
+        assert service.get("network_mode") in (None, "none"), name
+
+
+def test_only_what_hands_out_secrets_is_root_with_three_capabilities_and_without_the_house_s_network(services) -> None:
+    for name, service in services.items():
+        if name in ONE_SHOT:
+            assert service["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
+            assert service["restart"] == "no"
+            assert "outside" not in service.get("networks", {})
+        else:
+            assert service["user"].split(":")[0] not in ("0", "root", ""), name
+            assert "cap_add" not in service, name
+
+
+def test_what_runs_for_long_comes_back_and_is_watched(services) -> None:
+    for name, service in services.items():
+        if name not in ONE_SHOT | {"sps"}:
+            assert service["restart"] == "unless-stopped", name
+            assert service["healthcheck"]["test"], name
+
+
+def test_nothing_is_published_beyond_this_machine_unless_asked_and_never_the_brokers_plain_port() -> None:
+    published = {name: service["ports"] for name, service in resolved(MAIN)["services"].items() if "ports" in service}
+    assert published == {"gateway": ["127.0.0.1:8080:8080/tcp"], "grafana": ["127.0.0.1:3000:3000/tcp"]}
+    tls = resolved(MAIN, "compose/tls.yml")["services"]["mosquitto"]["ports"]
+    assert tls == ["0.0.0.0:8883:8883/tcp"]
+
+
+def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
+    def listeners(*files: str) -> list[str]:
+        mounts = resolved(*files)["services"]["mosquitto"]["volumes"]
+        return [source(mount).rpartition("/")[2] for mount in mounts if ":/mosquitto/extra" in mount]
+
+    assert listeners(MAIN) == ["none"]
+    assert listeners(MAIN, "compose/tls.yml") == ["tls"]
+
+
+def test_only_the_inner_network_reaches_the_broker() -> None:
+    whole = resolved(MAIN)
+    assert whole["networks"]["bus"]["internal"] is True
+    assert set(whole["services"]["mosquitto"]["networks"]) == {"bus"}
+    outside = {name for name, service in whole["services"].items() if "outside" in service.get("networks", {})}
+    assert outside == {"relay-bridge", "controller", "gateway", "grafana"}
+
+
+def test_a_container_gets_its_own_secrets_and_its_own_state_and_no_other(services) -> None:
+    for name, service in services.items():
+        if name in ONE_SHOT:
+            continue
+        volumes = {source(mount) for mount in service["volumes"] if re.match(r"[a-z]", source(mount))}
+        allowed = {f"{name}-{kind}" for kind in ("secrets", "state", "data")} | {"bluetooth"}
+        assert volumes <= (allowed if name != "sps" else {"operator-secrets"}), name
+
+
+def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
+    plain = resolved(MAIN)["services"]
+    for name in ("bluetti-bridge", "relay-bridge"):
+        more = {source(mount) for mount in services[name]["volumes"]} - {source(mount) for mount in plain[name]["volumes"]}
+        assert more == {"/run/dbus/system_bus_socket", "bluetooth"}
+        assert services[name]["environment"]["SPS_BLUETOOTH_LOCK"] == "/run/sps-bluetooth/lock"
+    assert services["ina260-reader"]["devices"] == ["/dev/i2c-1:/dev/i2c-1"]
+    assert not any("devices" in service for name, service in services.items() if name != "ina260-reader")
+
+
+def test_images_of_others_are_pinned() -> None:
+    for service in resolved(MAIN)["services"].values():
+        version = service["image"].rpartition(":")[2]
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version), service["image"]
+
+
+def test_the_limits_fit_a_board_with_one_gigabyte_and_without_influxdb_and_grafana_one_with_half() -> None:
+    limits = {
+        name: mebibytes(service["mem_limit"]) for name, service in resolved(MAIN)["services"].items() if name not in ONE_SHOT | {"sps"}
+    }
+    assert sum(limits.values()) <= 960
+    # A real station has no simulator, and these two rest in 2 MB each.
+    assert sum(limits.values()) - limits["influxdb"] - limits["grafana"] - limits["simulator"] - limits["home-assistant"] <= 480
+
+
+def test_the_page_is_told_where_it_is_published() -> None:
+    gateway = resolved(MAIN, SPS_PUBLISH="0.0.0.0", SPS_PAGE_PORT="9080")["services"]["gateway"]
+    assert gateway["ports"] == ["0.0.0.0:9080:8080/tcp"]
+    assert gateway["environment"]["SPS_WEB_PUBLISHED"] == "0.0.0.0:9080"

@@ -4,6 +4,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import requests
+
 from tests.compose.stack import Stack
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until

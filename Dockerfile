@@ -38,7 +38,7 @@ LABEL org.opencontainers.image.vendor="The Smart Power Station developers" \
 # State and secrets are volumes: a fresh one takes its owner from the folder that it covers.
 RUN groupadd --gid 10001 sps \
     && useradd --uid 10001 --gid sps --no-create-home --home-dir /var/lib/sps --shell /usr/sbin/nologin sps \
-    && for service in bluetti_bridge relay_bridge ina260_reader controller recorder gateway home_assistant aggregator simulator; do \
+    && for service in bluetti_bridge relay_bridge ina260_reader controller recorder gateway home_assistant aggregator simulator operator; do \
          install -d -o sps -g sps -m 0750 "/var/lib/sps/$service"; done \
     && install -d -o sps -g sps -m 0700 /secrets /run/sps
 COPY --from=package /app /app

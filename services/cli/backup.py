@@ -1,7 +1,9 @@
 """`sps backup`: everything that a station knows, in one file, while it runs."""
 
 import os
+import shutil
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +21,10 @@ SUFFIX = ".sps.tar.gz"
 
 def backup(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help=f"Where to write. Default: <station>-<date>-<time>{SUFFIX} in this folder.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help=f"Where to write. Default: <station>-<date>-<time>{SUFFIX} in this folder; - for standard output."
+        ),
     ] = None,
     with_secrets: Annotated[
         bool, typer.Option("--with-secrets", help="Passwords and keys, too: keep such a file as you keep them.")
@@ -39,18 +44,36 @@ def backup(
     station = load_station(config)
     if not var.is_dir():
         fail(f"there is no state folder {var}; name yours with --var", WRONG_USAGE)
+    if str(file) == "-":
+        _to_standard_output(station, config, var, with_secrets=with_secrets)
+        return
     target = file or Path(f"{station.station}-{_now()}{SUFFIX}")
     if target.is_dir():
         target /= f"{station.station}-{_now()}{SUFFIX}"
+    size, count = _made(station, config, var, target, with_secrets=with_secrets)
+    typer.echo(f"{count} files, {size / 1e6:.1f} MB: {target}")
+    if not with_secrets:
+        typer.echo("It holds no passwords; --with-secrets adds them.")
+
+
+def _to_standard_output(station: "Station", config: Path, var: Path, *, with_secrets: bool) -> None:
+    if sys.stdout.isatty():
+        fail("a backup is nothing to look at; send it somewhere: sps backup - > station.sps.tar.gz", WRONG_USAGE)
+    with tempfile.TemporaryDirectory(prefix=".sps-backup-") as scratch:
+        whole = Path(scratch) / "whole"
+        _made(station, config, var, whole, with_secrets=with_secrets)
+        with whole.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def _made(station: "Station", config: Path, var: Path, target: Path, *, with_secrets: bool) -> tuple[int, int]:
+    """Size and number of files; ends the command where no backup can be made."""
     try:
-        size, count = _write(station, config, var, target, with_secrets=with_secrets)
+        return _write(station, config, var, target, with_secrets=with_secrets)
     except CommandFailed as failure:
         fail(str(failure), failure.code)
     except (OSError, sqlite3.Error) as error:
         fail(f"no backup was made: {error}")
-    typer.echo(f"{count} files, {size / 1e6:.1f} MB: {target}")
-    if not with_secrets:
-        typer.echo("It holds no passwords; --with-secrets adds them.")
 
 
 def _now() -> str:

@@ -21,8 +21,8 @@ JOURNAL = "state/recorder/journal.db"
 _SQLITE = b"SQLite format 3\0"
 _LEFT_OUT = ("alive", "*.log", "journal.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.corrupt-*")
 """Signs of life, logs, what is copied otherwise or was set aside; and whatever is hidden: locks, half-written files, earlier restores."""
-_FOLDERS_LEFT_OUT = ("broker",)
-"""What is retained on the bus is retained again by whoever published it."""
+_FOLDERS_LEFT_OUT = ("broker", "operator")
+"""What is retained on the bus is retained again by whoever published it; the command line in its container has only scratch."""
 
 Told = Callable[[int], None]
 

@@ -1,9 +1,9 @@
 """Exchanges what is in the state folders for what a backup holds: wholly proved before anything is touched, and never half in silence."""
 
-import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from services.bus import state_format, state_lock
@@ -38,16 +38,14 @@ def put_back(path: Path, manifest: Manifest, config: Path, var: Path, told: Told
 
     Raises BadArchive and OSError before anything was exchanged; CommandFailed when the station runs.
     """
-    roots = {
-        f"state/{service}": var / service
-        for service in sorted({entry.name.split("/")[1] for entry in manifest.entries if entry.name.startswith("state/")})
-    }
-    roots |= {"config": config.parent, "secrets": secrets_folder(var)}
+    services = sorted({entry.name.split("/")[1] for entry in manifest.entries if entry.name.startswith("state/")})
+    folders = {service: var / service for service in services}
     try:
         # Every folder that is there, also those that the backup has nothing for: a station is stopped as a whole.
-        names = {name.removeprefix("state/") for name in roots if name.startswith("state/")} | _standing(var)
-        with state_lock.hold(var, sorted(names)):
-            return _exchange(path, config, roots, told)
+        with state_lock.hold(var, sorted({*folders, *_standing(var)})), tempfile.TemporaryDirectory(prefix=".sps-restore-") as scratch:
+            rest = Path(scratch)
+            told_of_state = _exchange(path, folders, rest, told)
+            return [told_of_state, *_beside(rest / "config", config), *_add(rest / "secrets", var)]
     except state_format.StateFolderError as error:
         raise CommandFailed(str(error)) from None
 
@@ -56,36 +54,34 @@ def _standing(var: Path) -> set[str]:
     return {folder.name for folder in var.glob("*") if (folder / state_lock.FILE).exists()}
 
 
-def _exchange(path: Path, config: Path, roots: dict[str, Path], told: Told) -> list[str]:
-    def target_of(name: str) -> Path:
-        prefix = next(prefix for prefix in roots if name.startswith(f"{prefix}/"))
-        return roots[prefix] / NEW / name.removeprefix(f"{prefix}/")
+def _exchange(path: Path, folders: dict[str, Path], scratch: Path, told: Told) -> str:
+    """Prove and unpack everything, then exchange the state folders; the rest is left in `scratch`."""
 
-    _clear(roots)
+    def target_of(name: str) -> Path:
+        part, _, rest = name.partition("/")
+        if part != "state":
+            return scratch / name
+        service, _, file = rest.partition("/")
+        return folders[service] / NEW / file
+
+    _clear(folders.values())
     try:
         unpack(path, target_of, told)
         stamp = f"{utc_now():%Y%m%dT%H%M%S}"
-        folders = [root for name, root in roots.items() if name.startswith("state/")]
-        for folder in folders:
+        for folder in folders.values():
             (folder / state_format.RESTORING).touch()
-        for folder in folders:
+        for folder in folders.values():
             _swap(folder, folder / f"{BEFORE}{stamp}")
-        lines = (
-            [f"{len(folders)} services put back into {folders[0].parent}; what was there is in {BEFORE}{stamp} in each folder"]
-            if folders
-            else []
-        )
-        lines += _beside(roots["config"], config) + _add(roots["secrets"])
-        for folder in folders:
+        for folder in folders.values():
             (folder / state_format.RESTORING).unlink()
     finally:
-        _clear(roots)
-    return lines
+        _clear(folders.values())
+    return f"put back: {', '.join(folders)}; what was there is in {BEFORE}{stamp} in each folder"
 
 
-def _clear(roots: dict[str, Path]) -> None:
-    for root in roots.values():
-        shutil.rmtree(root / NEW, ignore_errors=True)
+def _clear(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder / NEW, ignore_errors=True)
 
 
 def _swap(folder: Path, before: Path) -> None:
@@ -116,38 +112,41 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _beside(folder: Path, config: Path) -> list[str]:
+def _beside(unpacked: Path, config: Path) -> list[str]:
     """Put the station file and the programmes where there are none; one that stands and differs is the person's."""
     lines = []
-    for name, new in _unpacked(folder):
-        target = config if name == Path("station.yaml") else folder / name
+    for name, new in _files(unpacked):
+        target = config if name == Path("station.yaml") else config.parent / name
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(new, target)
-            lines.append(f"{target} put back")
+            lines.append(_placed(new, target))
         elif target.read_bytes() != new.read_bytes():
             other = target.with_name(f"{target.name}.from-backup")
-            shutil.copyfile(new, other)
-            lines.append(f"{target} stands and differs: left as it is; the backup's is {other}")
+            lines.append(f"{target} stands and differs: left as it is; the backup's: {_placed(new, other)}")
     return lines
 
 
-def _add(folder: Path) -> list[str]:
+def _add(unpacked: Path, var: Path) -> list[str]:
     """Put secrets where there are none."""
     lines = []
-    for name, new in _unpacked(folder):
-        target = folder / name
+    for name, new in _files(unpacked):
+        target = secrets_folder(var) / name
         if not target.exists():
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new.rename(target)
-            lines.append(f"{target} put back")
+            lines.append(_placed(new, target, mode=0o700))
         elif target.read_bytes() != new.read_bytes():
             lines.append(f"{target} stands and differs: left as it is")
     return lines
 
 
-def _unpacked(folder: Path) -> Iterator[tuple[Path, Path]]:
-    with contextlib.suppress(FileNotFoundError):
-        for path in sorted((folder / NEW).rglob("*")):
-            if path.is_file():
-                yield path.relative_to(folder / NEW), path
+def _placed(new: Path, target: Path, mode: int = 0o777) -> str:
+    try:
+        target.parent.mkdir(mode=mode, parents=True, exist_ok=True)
+        shutil.copy(new, target)  # with its mode: private
+    except OSError as error:
+        return f"{target} cannot be written ({error.strerror}): take it out of the backup by hand"
+    return f"{target} put back"
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, Path]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder), path

@@ -1,11 +1,14 @@
 """`sps restore`: a station as it was when a backup was made."""
 
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.exits import CommandFailed, fail
+from services.cli.exits import WRONG_USAGE, CommandFailed, fail
 from services.cli.options import DEFAULT_CONFIG, DEFAULT_VAR, ConfigOption, VarOption
 
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sps backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sps backup` wrote; - reads it from standard input, and needs --yes.")],
     config: ConfigOption = DEFAULT_CONFIG,
     var: VarOption = DEFAULT_VAR,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -24,6 +27,18 @@ def restore(
 
     Example: sps restore demo-20260701-0300.sps.tar.gz
     """
+    if str(file) == "-":
+        if not yes:
+            fail("from standard input nothing can be asked; add --yes", WRONG_USAGE)
+        with tempfile.NamedTemporaryFile(prefix=".sps-restore-", suffix=".tar.gz") as spooled:
+            shutil.copyfileobj(sys.stdin.buffer, spooled)
+            spooled.flush()
+            _restore(Path(spooled.name), config, var, yes=yes)
+    else:
+        _restore(file, config, var, yes=yes)
+
+
+def _restore(file: Path, config: Path, var: Path, *, yes: bool) -> None:
     from services.cli import archive, putting_back
     from services.cli.backup import transfer_progress
 

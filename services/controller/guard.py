@@ -5,7 +5,7 @@ something of that kind, what forbids the proposal (`rules.objection`), and what 
 (`_patience`). When in doubt, the station's safe mode: the load on the grid, and nothing charging where that is possible.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from services.controller import contradictions, rules
@@ -88,7 +88,7 @@ def _patience(verdict: Verdict, view: View, memory: Memory, now: datetime, setti
         return verdict._replace(mode=held, reason=Reason("over_transfer", (view.load_w, limit_w)))
     # Only leaving the safe state counts against the cap: the way back to it must always be free.
     for away, count in ((moves and leaves, switching.p1_today), (charges, switching.p2_today)):
-        if away and count + 2 > settings.switchings_per_day and switching.day == now.astimezone(settings.zone).date():
+        if away and count + 2 > settings.switchings_per_day and _counts(switching, now.astimezone(settings.zone).date()):
             capped = verdict._replace(mode=board.safe_mode, reason=Reason("switching_cap", (count, settings.switchings_per_day)))
             return _patience(capped, view, memory, now, settings, hurried=hurried)
     wait = max(
@@ -114,6 +114,11 @@ def _charge_begins(before: Mode, after: Mode, settings: Settings) -> bool:
     return board.transfer is not Position.P2 and relays[after].p2 is True and relays[before].p2 is False
 
 
+def _counts(switching: Switching, day: date) -> bool:
+    """Whether what was counted stands for `day`: also for the day before, to which a clock that is set back over midnight returns."""
+    return switching.day is not None and timedelta(0) <= switching.day - day <= timedelta(days=1)
+
+
 def _dwell_left(switched_at: datetime | None, now: datetime, dwell_s: float) -> timedelta:
     # A clock that stepped back would otherwise hold the relay for as long as the step.
     if switched_at is None or switched_at > now:
@@ -128,11 +133,11 @@ def switched(switching: Switching, before: Mode, after: Mode, now: datetime, set
     if not load and not charge:
         return switching
     day = now.astimezone(settings.zone).date()
-    fresh = switching.day != day
+    fresh = not _counts(switching, day)
     return Switching(
         p1_at=now if load else switching.p1_at,
         p2_at=now if charge else switching.p2_at,
-        day=day,
+        day=day if fresh else switching.day,
         p1_today=(0 if fresh else switching.p1_today) + load,
         p2_today=(0 if fresh else switching.p2_today) + charge,
     )

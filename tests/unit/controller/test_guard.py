@@ -287,6 +287,16 @@ def test_the_days_cap_ends_in_the_safe_mode():
     assert (decision.mode, decision.reason.code) == (SAFE_MODE, "switching_cap")
 
 
+def test_a_clock_set_back_over_midnight_does_not_begin_the_days_count_anew():
+    worn = Switching(day=NOW.date() + timedelta(days=1), p1_today=59)
+    event = an_event(status=EventStatus.ONGOING)
+    decision = decide(snapshot(event=event), Memory(switching=worn), SETTINGS, NOW)
+    assert (decision.mode, decision.reason.code) == (SAFE_MODE, "switching_cap")
+    # A clock that was far ahead says nothing of today.
+    ahead = replace(worn, day=NOW.date() + timedelta(days=400))
+    assert decide(snapshot(event=event), Memory(switching=ahead), SETTINGS, NOW).mode is Mode.BATTERY
+
+
 def test_a_manual_mode_wins_over_the_event_but_not_over_safety():
     manual = ManualMode(Mode.BATTERY, NOW + timedelta(hours=1))
     assert decide(snapshot(override=manual), Memory(), SETTINGS, NOW).mode is Mode.BATTERY

@@ -37,7 +37,7 @@ def measure() -> list[Figure]:
             first_s = _first_decision_s(stack)
             time.sleep(SETTLE_S)
             used = {service: stack.used(service) for service in ALL}
-            share_pct = _cpu_share_pct(stack)
+            shares_pct = _cpu_shares_pct(stack)
         finally:
             stack.remove()
         alone = _one_process_mib(folder)
@@ -64,11 +64,12 @@ def measure() -> list[Figure]:
         ),
         Figure(
             "compose_cpu",
-            share_pct,
+            sum(shares_pct.values()),
             "%",
             None,
             5.0,
-            f"share of one core that all containers use together, health checks included, over {OBSERVE_S:g} s without an event; {where}",
+            f"share of one core that all containers use together, health checks included, over {OBSERVE_S:g} s without an event:"
+            f" {', '.join(f'{service} {pct:.1f}' for service, pct in shares_pct.items())}; {where}",
         ),
     ]
 
@@ -87,14 +88,11 @@ def _decides(stack: Stack) -> bool:
         return False
 
 
-def _cpu_share_pct(stack: Stack) -> float:
-    before, started = _cpu_s(stack), time.monotonic()
+def _cpu_shares_pct(stack: Stack) -> dict[str, float]:
+    before, started = {service: stack.used(service).cpu_s for service in ALL}, time.monotonic()
     time.sleep(OBSERVE_S)
-    return 100 * (_cpu_s(stack) - before) / (time.monotonic() - started)
-
-
-def _cpu_s(stack: Stack) -> float:
-    return sum(stack.used(service).cpu_s for service in ALL)
+    spent = {service: stack.used(service).cpu_s - before[service] for service in ALL}
+    return {service: 100 * cpu_s / (time.monotonic() - started) for service, cpu_s in spent.items()}
 
 
 def _one_process_mib(folder: Path) -> float:
@@ -105,4 +103,4 @@ def _one_process_mib(folder: Path) -> float:
 
 
 def _print_sizes(engine: Engine) -> None:
-    print(engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}  {{.Size}}"), end="", flush=True)
+    print(engine.docker("images", "--format", "{{.Repository}}  {{.Size}}", "smart-power-station/*"), end="", flush=True)

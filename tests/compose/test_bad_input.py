@@ -95,3 +95,16 @@ def test_a_station_without_a_bluetooth_adapter_says_so_and_goes_on(make_stack: C
     wait_until(lambda: words in stack.logs("ina260-reader"), 30, what="the INA260 reader rests")
     assert stack.alive("simulator")
     stack.remove()
+
+
+def test_state_of_a_later_version_is_refused_by_its_service_alone(stack: Stack) -> None:
+    newer = """printf '{"format": 9, "software": "9.0.0"}' >/var/lib/sps/gateway/format.json"""
+    stack.compose("stop", "gateway")
+    stack.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "sps", "-ec", newer)
+    stack.compose("up", "--detach", "--no-deps", "gateway")
+    wait_until(lambda: "was written by version 9.0.0" in stack.logs("gateway"), 60, what="the refusal")
+    assert not stack.alive("gateway")
+    assert stack.alive("controller")
+    mended = """printf '{"format": 1, "software": "0.1.0"}' >/var/lib/sps/gateway/format.json"""
+    stack.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "sps", "-ec", mended)
+    wait_until(lambda: stack.alive("gateway"), 90, what="the page back")

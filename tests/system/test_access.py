@@ -1,5 +1,6 @@
 """Who gets in and who does not, over real HTTP: each rule both ways."""
 
+import http.client
 import json
 import stat
 import threading
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from services.bus.deployment import Deployment
+from services.gateway.access.throttle import FREE
 from tests.support.access import GuardedHouse
 from tests.support.gateway import House
 from tests.support.waiting import wait_until
@@ -353,6 +355,27 @@ def test_behind_tls_the_cookie_is_secure_and_the_origin_https(tmp_path: Path) ->
                 headers={**there, "Origin": "https://power.example.org", "X-Forwarded-For": f"1.1.1.1, 9.9.9.{n}"},
             )
         assert last.status_code == 303, "another client behind the same proxy does not wait"
+
+
+def test_a_forged_line_above_the_proxys_own_does_not_save_from_the_wait(tmp_path: Path) -> None:
+    with GuardedHouse(tmp_path, password=False, behind_tls=True, names=("power.example.org",)) as house:
+        for n in range(FREE + 1):
+            connection = http.client.HTTPConnection("127.0.0.1", house.station.web.port, timeout=10)
+            connection.putrequest("POST", "/login", skip_host=True)
+            body = b"password=wrong"
+            for name, value in (
+                ("Host", "power.example.org"),
+                ("Origin", "https://power.example.org"),
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Content-Length", str(len(body))),
+                ("X-Forwarded-For", f"1.1.1.{n}"),
+                ("X-Forwarded-For", "9.9.9.9"),
+            ):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            last = connection.getresponse().status
+            connection.close()
+        assert last == 429
 
 
 def test_no_page_of_access_needs_what_the_policy_forbids(house: GuardedHouse) -> None:

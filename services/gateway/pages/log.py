@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway.access.rules import require
+from services.gateway.csv_cells import safe
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.sharing import KINDS
@@ -144,8 +145,3 @@ def router(desk: Desk, site: Site) -> APIRouter:
         return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
     return routes
-
-
-def safe(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula: what a message says is data."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell

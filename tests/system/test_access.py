@@ -312,6 +312,14 @@ def test_a_wrong_token_is_not_saved_by_a_good_cookie(house: GuardedHouse) -> Non
     assert browser.get(f"{house.url}/api/state", headers={"Authorization": "Bearer wrong"}, timeout=5).status_code == 401
 
 
+def test_the_password_of_a_proxy_in_front_is_none_of_ours(house: GuardedHouse) -> None:
+    basic = {"Authorization": "Basic c29tZW9uZTpzb21ldGhpbmc=", "Accept": "text/html"}
+    assert house.get("/", headers=basic, allow_redirects=False).headers["Location"] == "/login"
+    assert house.get("/api/state", headers=basic).status_code == 401
+    browser = house.browser().log_in()
+    assert browser.get(f"{house.url}/", headers=basic, timeout=10).status_code == 200
+
+
 def test_a_restart_asks_again_and_takes_the_same_password_and_tokens(own: GuardedHouse) -> None:
     browser, headers, password = own.browser().log_in(), own.bearer("read"), own.password
     own.stop_gateway()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
@@ -9,6 +10,8 @@ import requests
 from services.gateway.problems import ApiError, Problem
 
 TIMEOUT_S = 10.0
+AT_ONCE = 4
+"""Questions under way. They have threads of their own: a recorder that hangs must not take those that connect to the broker."""
 
 
 class RecorderLink:
@@ -18,10 +21,11 @@ class RecorderLink:
         """`headers` gives what a request must carry: the recorder's token, if it wants one."""
         self._base_url = base_url
         self._headers = headers
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recorder")
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The JSON at `path`. Raises ApiError: 404 as the recorder says, 502 for an unusable answer, 503 if there is none."""
-        return await asyncio.to_thread(self._get, path, params or {})
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._get, path, params or {})
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:
         try:

@@ -96,11 +96,19 @@ class Guard:
             await refusal(scope, receive, guarded)
         elif scope["method"] in READS:
             await self._app(scope, receive, guarded)
-        elif (body := await read_body(receive)) is None:
-            limit = Problem(message="the body is too large", remedy=f"send at most {MAX_BODY_BYTES} bytes")
-            await answer(413, limit)(scope, receive, guarded)
         else:
-            await self._app(scope, replayed(body, receive), guarded)
+            await self._write(scope, receive, guarded)
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive)
+        except HalfSent:
+            return  # nobody is there to be answered
+        if body is None:
+            limit = Problem(message="the body is too large", remedy=f"send at most {MAX_BODY_BYTES} bytes")
+            await answer(413, limit)(scope, receive, send)
+        else:
+            await self._app(scope, replayed(body, receive), send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers: dict[bytes, list[str]] = {}
@@ -138,11 +146,17 @@ def _problem(field: str, values: list[str], remedy: str) -> Problem:
     )
 
 
+class HalfSent(Exception):
+    """The connection ended in the middle of a body. What came of a form may read as another wish than the one that was meant."""
+
+
 async def read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None once it exceeds the limit."""
+    """The whole body, or None once it exceeds the limit. Raises HalfSent."""
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HalfSent
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             return None

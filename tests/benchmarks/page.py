@@ -120,8 +120,8 @@ def measure() -> list[Figure]:
             "ms",
             statistics.median(bare_ms),
             300,
-            f"median of {VISITS} cold visits in Chromium on loopback, from the navigation's begin to the first value of P1 from the stream "
-            f"({spread}); {where}; reference: a bare static page with a value in it, in turns",
+            f"median of {VISITS} cold visits in Chromium on loopback, from the navigation's begin to the first value of P1, "
+            f"which comes with the page ({spread}); {where}; reference: a bare static page with a value in it, in turns",
         ),
         Figure(
             "page_fanout_cpu",

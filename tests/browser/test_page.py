@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.gateway import House
+from tests.support.waiting import wait_until
 
 Visit = Callable[..., Page]
 UNKNOWN = "\N{EN DASH}"
@@ -212,3 +213,22 @@ def test_motion_stops_for_those_who_asked(house: House, visit: Visit) -> None:
     for page, animation in ((moving, "flow"), (still, "none")):
         expect(page.locator("[data-wire=p1].active")).to_have_count(1)
         assert page.locator("[data-wire=p1] .dots").evaluate("e => getComputedStyle(e).animationName") == animation
+
+
+def test_the_first_values_need_not_wait_for_the_stream(house: House, visit: Visit) -> None:
+    house.relay("p1", on=True)
+    house.decision(mode=2, reason="the battery rests until 17:00")
+    house.readings(p1=187.4, p2=0.0, p3=0.0, p4=52.0)
+    wait_until(lambda: house.get("/api/state").json()["positions"]["p1"]["power_w"])
+    page = visit("/log")
+    page.route("**/api/stream", lambda _route: None)  # never answered
+    page.goto(house.url)
+    expect(chip(page, "p1").locator(".value")).to_have_text("187 W")
+    expect(page.locator("#reason")).to_have_text("The battery rests until 17:00")
+    expect(page.locator("#link")).to_have_text("connecting")
+    page.clock.install()
+    page.reload()
+    expect(chip(page, "p1").locator(".value")).to_have_text("187 W")
+    page.clock.fast_forward(15_000)
+    expect(page.locator("#link")).to_have_text("no connection")
+    expect(chip(page, "p1").locator(".value")).to_have_text(UNKNOWN)

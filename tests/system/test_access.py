@@ -1,5 +1,6 @@
 """Who gets in and who does not, over real HTTP: each rule both ways."""
 
+import http.client
 import json
 import stat
 import threading
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from services.bus.deployment import Deployment
+from services.gateway.access.throttle import FREE
 from tests.support.access import GuardedHouse
 from tests.support.gateway import House
 from tests.support.waiting import wait_until
@@ -310,6 +312,14 @@ def test_a_wrong_token_is_not_saved_by_a_good_cookie(house: GuardedHouse) -> Non
     assert browser.get(f"{house.url}/api/state", headers={"Authorization": "Bearer wrong"}, timeout=5).status_code == 401
 
 
+def test_the_password_of_a_proxy_in_front_is_none_of_ours(house: GuardedHouse) -> None:
+    basic = {"Authorization": "Basic c29tZW9uZTpzb21ldGhpbmc=", "Accept": "text/html"}
+    assert house.get("/", headers=basic, allow_redirects=False).headers["Location"] == "/login"
+    assert house.get("/api/state", headers=basic).status_code == 401
+    browser = house.browser().log_in()
+    assert browser.get(f"{house.url}/", headers=basic, timeout=10).status_code == 200
+
+
 def test_a_restart_asks_again_and_takes_the_same_password_and_tokens(own: GuardedHouse) -> None:
     browser, headers, password = own.browser().log_in(), own.bearer("read"), own.password
     own.stop_gateway()
@@ -353,6 +363,27 @@ def test_behind_tls_the_cookie_is_secure_and_the_origin_https(tmp_path: Path) ->
                 headers={**there, "Origin": "https://power.example.org", "X-Forwarded-For": f"1.1.1.1, 9.9.9.{n}"},
             )
         assert last.status_code == 303, "another client behind the same proxy does not wait"
+
+
+def test_a_forged_line_above_the_proxys_own_does_not_save_from_the_wait(tmp_path: Path) -> None:
+    with GuardedHouse(tmp_path, password=False, behind_tls=True, names=("power.example.org",)) as house:
+        for n in range(FREE + 1):
+            connection = http.client.HTTPConnection("127.0.0.1", house.station.web.port, timeout=10)
+            connection.putrequest("POST", "/login", skip_host=True)
+            body = b"password=wrong"
+            for name, value in (
+                ("Host", "power.example.org"),
+                ("Origin", "https://power.example.org"),
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Content-Length", str(len(body))),
+                ("X-Forwarded-For", f"1.1.1.{n}"),
+                ("X-Forwarded-For", "9.9.9.9"),
+            ):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            last = connection.getresponse().status
+            connection.close()
+        assert last == 429
 
 
 def test_no_page_of_access_needs_what_the_policy_forbids(house: GuardedHouse) -> None:

@@ -15,6 +15,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from tests.support import gateway
 from tests.support.gateway import House
 from tests.support.waiting import wait_until
 
@@ -249,3 +250,16 @@ def test_the_api_keeps_to_its_openapi(house: House) -> None:
         assert isinstance(operation, Ok)
         bounded(given(case=operation.ok().as_strategy())(keeps))()
     assert len(set(tried)) == 16
+
+
+def test_a_recorder_that_answers_something_else_is_told_of_and_no_fault_of_ours(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "series", lambda _query: {"times": [0.0]})
+    house.recorder.states["controller/state"] = [{"ts": "2026-07-01T09:00:00Z", "payload": {}}]
+    try:
+        for path in ("/history.csv", "/log.csv"):
+            answer = house.get(path)
+            assert (answer.status_code, "recorder" in answer.json()["message"]) == (502, True), path
+        page = house.get("/log")
+        assert (page.status_code, "cannot be used" in page.text) == (200, True)
+    finally:
+        house.recorder.states.clear()

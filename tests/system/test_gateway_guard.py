@@ -1,13 +1,14 @@
 """Whom the gateway turns away, over real HTTP: foreign names, foreign pages, forms, floods, and the network."""
 
 import http.client
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from services.gateway.security import MAX_BODY_BYTES
+from services.gateway.security import FORM, MAX_BODY_BYTES
 from tests.support.gateway import House
 
 
@@ -95,3 +96,16 @@ def test_nothing_comes_from_elsewhere(house: House) -> None:
     for file in (f for f in static.rglob("*") if f.suffix in (".html", ".css", ".js", ".svg") and "vendor" not in f.parts):
         assert "http://" not in file.read_text().replace("http://www.w3.org/2000/svg", ""), file
         assert "https://" not in file.read_text(), file
+
+
+def test_a_form_that_broke_off_is_not_taken_for_a_shorter_one(house: House) -> None:
+    sent = len(house.controller.commands)
+    names = {"Host": host_of(house), "Origin": house.url, "Content-Type": FORM, "Content-Length": "16"}
+    head = "POST /events/start HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in names.items()) + "\r\n"
+    with socket.create_connection(("127.0.0.1", house.station.web.port), timeout=5) as connection:
+        connection.sendall(head.encode() + b"duration=PT2H")  # the rest would have been "30M"
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(4096)
+    # Commands go out one by one: once this one is answered, the broken one would have been, too.
+    house.post("/api/events", {"start": "now", "duration": "PT1H"})
+    assert len(house.controller.commands) == sent + 1

@@ -50,9 +50,8 @@ class Gate:
             await self._while_known(scope, receive, send, headers)
 
     def _visitor(self, headers: Mapping[bytes, str]) -> Visitor | None:
-        if authorization := headers.get(b"authorization"):
-            kind, _, word = authorization.partition(" ")
-            return self._control.by_token(word.strip()) if kind.lower() == "bearer" else None
+        if (word := _token(headers)) is not None:
+            return self._control.by_token(word)
         session_id = cookie_parser(headers.get(b"cookie", "")).get(self._control.cookie)
         return self._control.by_session(session_id) if session_id else None
 
@@ -90,9 +89,15 @@ class Gate:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def _token(headers: Mapping[bytes, str]) -> str | None:
+    """The API token that came along. Credentials of another kind are for a proxy in front of us, which passes them on."""
+    kind, _, word = headers.get(b"authorization", "").partition(" ")
+    return word.strip() if kind.lower() == "bearer" else None
+
+
 def _stranger(scope: Scope, headers: Mapping[bytes, str]) -> Response:
     wants_page = scope["method"] == "GET" and "text/html" in headers.get(b"accept", "") and not scope["path"].startswith("/api/")
-    if wants_page and b"authorization" not in headers:
+    if wants_page and _token(headers) is None:
         return RedirectResponse("/login" if scope["path"] == "/" else f"/login?next={quote(scope['path'], safe='/')}", 303)
     problem = Problem(
         message="this needs a login or an API token, and what came is none or has ended"

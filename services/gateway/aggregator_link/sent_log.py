@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.gateway.aggregator_link.packing import Packed
+from services.gateway.csv_cells import safe
 
 FILE = "sent.db"
 MAX_BYTES = 64_000_000
@@ -139,8 +140,7 @@ class SentLog:
             for row in rows:
                 one, text = _entry(row), io.StringIO()
                 fields = (one.number, one.ts.isoformat(), one.to, one.route, one.kind, one.records, one.bytes, one.outcome, one.attempts)
-                # A cell that begins so would be a formula to a spreadsheet.
-                csv.writer(text).writerow([f"'{cell}" if str(cell)[:1] in "=+-@\t" else cell for cell in (*fields, one.body)])
+                csv.writer(text).writerow([safe(cell) for cell in (*fields, one.body)])
                 yield text.getvalue()
             last = rows[-1][0]
 

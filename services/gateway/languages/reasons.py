@@ -21,10 +21,11 @@ def in_words(code: str, text: str, gettext: Callable[[str], str]) -> str:
     if translated.count("{}") != len(found.groups()):
         return text
     # One reason may stand in another, such as the one that waits for the relays' rest.
-    return translated.format(*(_inner(value, gettext) for value in found.groups()))
+    return translated.format(*(uncoded(value, gettext) for value in found.groups()))
 
 
-def _inner(value: str, gettext: Callable[[str], str]) -> str:
+def uncoded(value: str, gettext: Callable[[str], str]) -> str:
+    """The same for a reason that came without its code, as in a report or within another one."""
     if " " not in value:
         return value
     said = (in_words(code, value, gettext) for code in PATTERNS if PATTERNS[code][:2] != "{}")

@@ -11,7 +11,7 @@ from services.core.config.policy import GoalSection
 from services.core.events import CHARGED_IN_ADJUSTMENT, EventStatus
 from services.core.goals import GoalKind
 from services.gateway.languages.reason_patterns import N_
-from services.gateway.languages.reasons import in_words
+from services.gateway.languages.reasons import in_words, uncoded
 
 UNKNOWN = "\N{EN DASH}"
 MODES = (
@@ -151,6 +151,6 @@ class Words:
         return self._(PHASES[phase]) if phase in PHASES else self._("Unknown")
 
     def reason(self, code: str, text: str) -> str:
-        """Why the controller does what it does, as a sentence."""
-        said = in_words(code, text, self._)
+        """Why the controller does what it does, as a sentence. `code` may be empty where it was not kept."""
+        said = in_words(code, text, self._) if code else uncoded(text, self._)
         return said[:1].upper() + said[1:]

@@ -164,9 +164,18 @@ def _age(since: datetime | None, wall: datetime) -> timedelta:
 
 
 def _without_old(memory: Memory, facts: Facts, wall: datetime) -> Memory:
-    """Without watches of events that are gone from the bus."""
+    """Without what concerns events that are gone from the bus: their watches and, beyond the limit, that they were told.
+
+    One that is still there must not be forgotten, however many there are: it would be told again at each look.
+    """
     for key in memory.watches:
-        parts = key.split("/")
-        if parts[0] == "event" and parts[1] not in facts.events and _age(memory.watches[key].since, wall) > FIGURES:
+        event_id = _event_of(key)
+        if event_id and event_id not in facts.events and _age(memory.watches[key].since, wall) > FIGURES:
             memory = memory.with_watch(key, None)
-    return memory
+    return memory.shortened(lambda key: _event_of(key) not in facts.events)
+
+
+def _event_of(key: str) -> str:
+    """The event that `key` is about; empty for other things."""
+    parts = key.split("/")
+    return parts[1] if parts[0] == "event" else ""

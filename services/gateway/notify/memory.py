@@ -1,5 +1,6 @@
 """What was told and what is still to be delivered: on disk before anything goes out, so that nothing is told twice."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from services.bus.state_file import read_state, write_atomic
 from services.core.config.notifications import Kind
 
 MOST_TOLD = 1000
+"""Things told that are remembered, and those of events that are still there in any case."""
 MOST_WAITING = 50
 """Messages that wait for one target or another; the oldest give way."""
 
@@ -57,11 +59,16 @@ class Memory(_Kept):
     waiting: tuple[Waiting, ...] = ()
 
     def with_told(self, key: str, wall: datetime) -> "Memory":
-        """Remembering that `key` was told; beyond the limit the oldest are forgotten."""
-        told = {**self.told, key: wall}
-        for oldest in sorted(told, key=lambda one: told[one])[: max(0, len(told) - MOST_TOLD)]:
-            del told[oldest]
-        return self.model_copy(update={"told": told})
+        """Remembering that `key` was told."""
+        return self.model_copy(update={"told": {**self.told, key: wall}})
+
+    def shortened(self, over: Callable[[str], bool]) -> "Memory":
+        """Without the oldest of what is `over`, down to `MOST_TOLD`; this same memory where it is no longer than that."""
+        if len(self.told) <= MOST_TOLD:
+            return self
+        oldest_first = sorted((key for key in self.told if over(key)), key=lambda key: self.told[key])
+        gone = set(oldest_first[: len(self.told) - MOST_TOLD])
+        return self.model_copy(update={"told": {key: at for key, at in self.told.items() if key not in gone}})
 
     def with_watch(self, key: str, watch: Watch | None) -> "Memory":
         """With another state of a watch; None removes it."""

@@ -129,7 +129,10 @@ class Notifier:
         return self._keep(self._memory.model_copy(update={"waiting": waiting}))
 
     def _drop(self, old: Waiting) -> None:
-        self._keep(self._memory.model_copy(update={"waiting": tuple(one for one in self._memory.waiting if one is not old)}))
+        """Let go of `old`, even where that cannot be kept: on disk it is under way or too old, so a restart does not send it either."""
+        memory = self._memory.model_copy(update={"waiting": tuple(one for one in self._memory.waiting if one is not old)})
+        if not self._keep(memory):
+            self._memory = memory
 
     def _keep(self, memory: Memory) -> bool:
         """Keep `memory` if it is another; what cannot be kept is not told either, for it would be told again after a restart."""

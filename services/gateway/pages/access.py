@@ -142,9 +142,12 @@ def _session_id(request: Request, control: Control) -> str:
 
 
 def _client(request: Request, control: Control) -> str:
-    """Whose wrong passwords are counted. Behind a proxy it is the last address in X-Forwarded-For, which the proxy itself wrote."""
-    if control.settings.web.behind_tls and (forwarded := request.headers.get("x-forwarded-for")):
-        return forwarded.rsplit(",", 1)[-1].strip()
+    """Whose wrong passwords are counted. Behind a proxy it is the last address in X-Forwarded-For, which the proxy itself wrote.
+
+    Some proxies add a header of their own below the one that came, so the last address stands in the last of them.
+    """
+    if control.settings.web.behind_tls and (forwarded := request.headers.getlist("x-forwarded-for")):
+        return forwarded[-1].rsplit(",", 1)[-1].strip()
     return request.client.host if request.client else "unknown"
 
 

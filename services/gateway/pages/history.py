@@ -15,7 +15,7 @@ from services.gateway.access.rules import require
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.site import Site
-from services.gateway.problems import ApiError
+from services.gateway.problems import ApiError, Problem
 from services.gateway.routes.history import SERIES
 
 QUICK = {"day": (1, N_("24 hours")), "week": (7, N_("7 days")), "month": (30, N_("30 days")), "year": (365, N_("1 year"))}
@@ -129,7 +129,11 @@ def router(desk: Desk, site: Site) -> APIRouter:
         series = await desk.recorder.get("/api/series", query)
         name = f"{desk.station.station}-{found.start:%Y%m%d}-{found.end:%Y%m%d}.csv"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(as_csv(series, desk.station.zone), media_type="text/csv; charset=utf-8", headers=headers)
+        try:
+            table = as_csv(series, desk.station.zone)
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise ApiError(502, Problem(message="the recorder's answer is not a history", remedy="its log says more")) from None
+        return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
     return routes
 

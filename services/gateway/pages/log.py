@@ -11,11 +11,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway.access.rules import require
+from services.gateway.csv_cells import safe
 from services.gateway.desk import Desk
 from services.gateway.languages.reason_patterns import N_
 from services.gateway.pages.sharing import KINDS
 from services.gateway.pages.site import Site
-from services.gateway.problems import ApiError
+from services.gateway.problems import ApiError, Problem
 
 SPANS = {"6": N_("6 hours"), "24": N_("24 hours"), "72": N_("3 days"), "168": N_("7 days")}
 MOST = 400
@@ -119,7 +120,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
         try:
             found = await lines(int(hours))
         except (ApiError, KeyError, TypeError, ValueError) as error:
-            found, values["problem"] = [], str(error) or "the recorder's answer cannot be used"
+            found, values["problem"] = [], str(error) if isinstance(error, ApiError) else "the recorder's answer cannot be used"
         wanted = [line for line in found if not values["kind"] or line.kind == values["kind"]]
         values["sent"], values["kinds"] = await left(), KIND_NAMES
         return {**values, "lines": wanted[:MOST], "more": max(0, len(wanted) - MOST)}
@@ -131,7 +132,10 @@ def router(desk: Desk, site: Site) -> APIRouter:
     @routes.get("/log.csv", dependencies=[require("read")])
     async def download(request: Request) -> Response:
         hours = request.query_params.get("hours", "24")
-        found = await lines(int(hours) if hours in SPANS else 24)
+        try:
+            found = await lines(int(hours) if hours in SPANS else 24)
+        except (KeyError, TypeError, ValueError):
+            raise ApiError(502, Problem(message="the recorder's answer is not a log", remedy="its log says more")) from None
         words = site.words(request)
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
@@ -144,8 +148,3 @@ def router(desk: Desk, site: Site) -> APIRouter:
         return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
     return routes
-
-
-def safe(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula: what a message says is data."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 
 from services.core.config.policy import PreferencesSection
 from services.core.sharing_fields import FIELDS
-from services.gateway.pages import events, history, log, preference_forms, sharing
+from services.gateway.pages import events, history, preference_forms, sharing
 from services.gateway.pages.lengths import iso
 
 WORDS = ("", "always", "ask", "pledge", "limit", "minimize", "PT1H", "22:00", "24:00", "1e400", "-1", "nan", "decline")
@@ -77,10 +77,3 @@ def test_a_span_is_local_days_and_ends_now(quick: str | None, first: str, last: 
 def test_no_span_raises(first: str, last: str) -> None:
     span = history.span_of(None, first, last, NOW, ZONE)
     assert span.start < span.end
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
-def test_no_cell_of_the_log_is_a_formula(cell: str) -> None:
-    assert log.safe(cell) == f"'{cell}"
-    assert log.safe("resting at 67 %") == "resting at 67 %"
-    assert log.safe(5) == 5

@@ -9,7 +9,7 @@ import pytest
 from services.controller import reasons as controller
 from services.gateway.languages.language import ENGLISH, LANGUAGES, LOCALE, chosen, translations
 from services.gateway.languages.reason_patterns import PATTERNS
-from services.gateway.languages.reasons import in_words
+from services.gateway.languages.reasons import in_words, uncoded
 from services.gateway.languages.words import Words
 from tests import texts
 
@@ -82,6 +82,11 @@ def test_every_reason_is_recognised_by_its_own_pattern(code: str) -> None:
 @pytest.mark.parametrize(("code", "text"), [("resting", "no longer these words"), ("of_a_later_version", "something new"), ("resting", "")])
 def test_what_is_not_recognised_stays_english(code: str, text: str) -> None:
     assert in_words(code, text, GERMAN) == text
+
+
+def test_a_reason_without_its_code_is_recognised_by_its_words() -> None:
+    assert uncoded("event: battery at 85 %, 4 h left, holding 67 W", GERMAN) == "Ereignis: Batterie bei 85 %, noch 4 h, hält 67 W"
+    assert uncoded("because I say so", GERMAN) == "because I say so"
 
 
 def test_figures_and_times_read_as_the_language_writes_them() -> None:

@@ -232,9 +232,17 @@ def test_a_clock_that_is_set_back_repeats_nothing() -> None:
 def test_the_memory_stays_bounded() -> None:
     memory = Memory()
     for n in range(MOST_TOLD + 20):
-        memory = memory.with_told(f"thing {n}", NOW + n * SECOND)
+        memory = memory.with_told(f"event/{n}/announced", NOW + n * SECOND)
+    memory, _ = decide(memory, of(), ZONE, NOW + timedelta(days=1))
     assert len(memory.told) == MOST_TOLD
-    assert "thing 0" not in memory.told
+    assert "event/0/announced" not in memory.told
+
+
+def test_a_flood_of_events_is_told_once_and_not_over_and_over() -> None:
+    teller = Teller()
+    flood = of(*(event(id=f"e{n}") for n in range(MOST_TOLD)))
+    assert len(teller.see(flood)) == MOST_TOLD
+    assert teller.see(flood) == []
 
 
 _STATUSES = st.sampled_from(list(EventStatus))

@@ -1,6 +1,5 @@
 // The first page: the flow of energy, what the station does, and the last day.
 
-import { Chart } from "./chart.js";
 import { byId, element, setAttribute, setText } from "./dom.js";
 import { Flow } from "./flow.js";
 import { UNKNOWN } from "./format.js";
@@ -17,7 +16,8 @@ const MODES = [
 const PHASES = { normal: [t("Normal"), null], upcoming: [t("Event coming"), "soon"], ongoing: [t("Event running"), "active"] };
 
 const flow = new Flow(byId("flow"));
-const chart = new Chart(byId("chart"));
+// The first values need not wait for what draws the past.
+const chart = import("./chart.js").then(({ Chart }) => new Chart(byId("chart")));
 
 function showController(controller) {
   const [phase, tone] = PHASES[controller?.phase] ?? [t("Unknown"), "bad"];
@@ -52,6 +52,6 @@ document.body.addEventListener("state", ({ detail: state }) => {
   flow.show(state);
   showServices(state.services);
   showFaults(state.positions);
-  if (state.connected && state.time.now) chart.follow(state.timezone, state.time.speed);
+  if (state.connected && state.time.now) chart.then((it) => it.follow(state.timezone, state.time.speed));
 });
-document.body.addEventListener("events", ({ detail: events }) => chart.shade(events));
+document.body.addEventListener("events", ({ detail: events }) => chart.then((it) => it.shade(events)));

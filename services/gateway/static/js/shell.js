@@ -39,12 +39,19 @@ function showLink(live, banner) {
 
 const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
 
+function show(news) {
+  [state, heardAt] = [news, performance.now()];
+  tell("state", state);
+  tick();
+}
+
+// As it was when the page was made: the first values need not wait for the stream, which says whether they live.
+show(JSON.parse(document.body.dataset.state));
+
 follow({
   onState(news) {
-    [state, heardAt] = [news, performance.now()];
     showLink(news.connected, news.connected ? "" : t("The station's message broker does not answer. Live values are unknown until it is back."));
-    tell("state", state);
-    tick();
+    show(news);
   },
   onEvents(news) {
     const text = JSON.stringify(news);

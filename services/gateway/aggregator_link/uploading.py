@@ -109,6 +109,8 @@ class Uploader:
         self._seen: dict[str, str] = {}
         self._begun: dict[str, tuple[Batch, int | None]] = {}
         """Batches that were begun and not taken, by kind, with their number in the log of what was sent."""
+        self._in_doubt = True
+        """Whether only the log knows what was begun: after a start, and when it could not be written."""
         self._wake = asyncio.Event()
         self._gate = Gate(consent.gate)
         self.progress = Progress()
@@ -125,7 +127,6 @@ class Uploader:
     async def run(self) -> None:
         """Until cancelled."""
         failures = 0
-        await asyncio.to_thread(self._take_up)
         try:
             while True:
                 try:
@@ -134,6 +135,7 @@ class Uploader:
                     continue
                 except (_Away, ApiError, OSError) as away:
                     failures += 1
+                    self._in_doubt |= isinstance(away, OSError)
                     self._say("waiting", f"{away}; nothing is lost, and it is tried again")
                     await self._wait(self._pause_s(failures, getattr(away, "wait_s", None)), wakes=False)
                 else:
@@ -161,6 +163,9 @@ class Uploader:
         """Everything there is to send now."""
         self._gate = Gate(self._consent.gate)
         grants = self._consent.grants
+        if self._in_doubt:
+            await asyncio.to_thread(self._take_up)
+            self._in_doubt = False
         await asyncio.to_thread(self._give_up_what_is_old)
         self._drop_what_is_not_shared(grants)
         await self._register(grants)
@@ -179,7 +184,8 @@ class Uploader:
             self._sent.move(self._places.text())
 
     def _take_up(self) -> None:
-        """What was begun before a restart is gone on with, if it may still leave."""
+        """What was begun is gone on with, if it may still leave."""
+        self._begun.clear()
         for number, kind, resume, records, body in self._sent.unfinished():
             try:
                 batch = Batch.resumed(KIND[kind], records, body, resume)

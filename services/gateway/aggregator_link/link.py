@@ -33,6 +33,7 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox import Inbox, Send
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Rules, Way
+from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Poster
 from services.gateway.aggregator_link.results import Result
 from services.gateway.aggregator_link.sending import Sender
@@ -252,6 +253,8 @@ class AggregatorLink:
             return
         outgoing = self._online(online=online)
         if outgoing is not None:
+            if not self._noted(outgoing):
+                return
             self._connection.send(outgoing)
         elif self.store.presence:
             # What was said while it was shared is taken back.
@@ -259,6 +262,19 @@ class AggregatorLink:
         if self.store.presence != (outgoing is not None):
             self.store.presence = outgoing is not None
             self._keep()
+
+    def _noted(self, outgoing: Outgoing) -> bool:
+        """What cannot be noted does not leave."""
+        around, to = self._around, f"{self._receiver} {outgoing.topic}"
+        try:
+            number = around.sent.begin(
+                around.clock.now(), to=to, route="mqtt", kind="presence", records=1, body=Packed.of(outgoing.payload)
+            )
+            around.sent.end(number, "sent")
+        except OSError as error:
+            log.warning("the aggregator is not told that the station is connected: %s", error)
+            return False
+        return True
 
     def _consent_changed(self) -> None:
         self._answers.forget()
@@ -274,7 +290,9 @@ class AggregatorLink:
 
     async def _reconnect(self) -> None:
         """The last will was given with the connection: another one needs another connection."""
-        if self._connection is not None and await self._connection.drained(FAREWELL_S):
+        if self._connection is not None:
+            # What a slow broker has not acknowledged by then is sent again over the new one.
+            await self._connection.drained(FAREWELL_S)
             self._connection.reconnect()
 
     def _keep(self) -> None:

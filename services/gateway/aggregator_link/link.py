@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,14 +18,11 @@ from services.bus.clock import Clock
 from services.bus.connection import Connection
 from services.bus.contract import EVENT
 from services.bus.link_options import Delivery
-from services.bus.outbox import Outgoing
 from services.bus.uplink import signing
 from services.bus.uplink.topics import NetworkTopics
 from services.core.config.aggregator import Aggregator, AggregatorHttp, AggregatorMqtt
 from services.core.config.load import ConfigError
 from services.core.config.station import Station
-from services.core.sharing import shared
-from services.core.sharing_fields import RecordKind
 from services.gateway.aggregator_link.answers import Answers
 from services.gateway.aggregator_link.broker import options
 from services.gateway.aggregator_link.collecting import Collector
@@ -33,8 +30,8 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox import Inbox, Send
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Rules, Way
-from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Poster
+from services.gateway.aggregator_link.presence import FAREWELL_S, Presence
 from services.gateway.aggregator_link.results import Result
 from services.gateway.aggregator_link.sending import Sender
 from services.gateway.aggregator_link.sent_log import SentLog
@@ -47,7 +44,6 @@ from services.gateway.recorder_link import RecorderLink
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_S = 10.0
-FAREWELL_S = 2.0
 HEARD_AFTER_S = 0.5
 """Real seconds in which the station's own broker has told what it retains."""
 WORDS = {"csrp": "coned-csrp", "dlrp": "coned-dlrp"}
@@ -111,7 +107,8 @@ class AggregatorLink:
                     tasks.create_task(self._always("aggregator: upload", self.uploader.run))
         finally:
             if connecting is not None:
-                await self._say_goodbye()
+                if self._connection is not None:
+                    await self._presence.say_goodbye(self._connection)
                 connecting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await connecting
@@ -122,16 +119,6 @@ class AggregatorLink:
         await self._around.clock.sleep(HEARD_AFTER_S)
         if self._connection is not None:
             await self._connection.run()
-
-    async def _say_goodbye(self) -> None:
-        """Where presence is shared it is said by ourselves: the last will is for those who can't."""
-        if self._connection is None or not self.store.presence:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                await self._connection.up.wait()
-                self._say_online(online=False)
-                await self._connection.drained(FAREWELL_S)
 
     def mqtt_state(self) -> tuple[str, str, datetime | None]:
         """`off`, `connected` or `waiting`; why; and since when."""
@@ -153,12 +140,21 @@ class AggregatorLink:
     def _listen(self, mqtt: AggregatorMqtt) -> None:
         around, settings = self._around, self.settings
         self._receiver = f"mqtt://{mqtt.host}:{mqtt.port}"
+        self._presence = Presence(
+            self._topics.online(self._name),
+            self._receiver,
+            store=self.store,
+            consent=around.consent,
+            sent=around.sent,
+            clock=around.clock,
+            keep=self._keep,
+        )
         self._connection = Connection(
             (mqtt.host, mqtt.port),
             self._topics.client_id(self._name),
             clock=around.clock,
             jitter=around.random,
-            will=lambda: self._online(online=False),
+            will=partial(self._presence.message, online=False),
             on_connected=self._subscribe,
             on_message=lambda *_: None,
             options=options(mqtt, around.var),
@@ -225,7 +221,7 @@ class AggregatorLink:
         if "old" in self.settings.forms:
             wanted[self._topics.old_event] = 1
         self._connection.subscribe(wanted)
-        self._say_online(online=True)
+        self._presence.say(self._connection, online=True)
 
     def _received(self, delivery: Delivery) -> None:
         ways: dict[str, Way] = {
@@ -241,41 +237,6 @@ class AggregatorLink:
             return
         self.inbox.receive(way, delivery)
 
-    def _online(self, *, online: bool) -> Outgoing | None:
-        if not self._around.clock.known:
-            return None
-        record = {"online": online, "ts": self._around.clock.now()}
-        found = shared(RecordKind.ONLINE, record, self._around.consent.grants)
-        return None if found is None else Outgoing(self._topics.online(self._name), json.dumps(found).encode(), 1, True)
-
-    def _say_online(self, *, online: bool) -> None:
-        if self._connection is None:
-            return
-        outgoing = self._online(online=online)
-        if outgoing is not None:
-            if not self._noted(outgoing):
-                return
-            self._connection.send(outgoing)
-        elif self.store.presence:
-            # What was said while it was shared is taken back.
-            self._connection.send(Outgoing(self._topics.online(self._name), b"", 1, True))
-        if self.store.presence != (outgoing is not None):
-            self.store.presence = outgoing is not None
-            self._keep()
-
-    def _noted(self, outgoing: Outgoing) -> bool:
-        """What cannot be noted does not leave."""
-        around, to = self._around, f"{self._receiver} {outgoing.topic}"
-        try:
-            number = around.sent.begin(
-                around.clock.now(), to=to, route="mqtt", kind="presence", records=1, body=Packed.of(outgoing.payload)
-            )
-            around.sent.end(number, "sent")
-        except OSError as error:
-            log.warning("the aggregator is not told that the station is connected: %s", error)
-            return False
-        return True
-
     def _consent_changed(self) -> None:
         self._answers.forget()
         if self._connection is None:
@@ -284,8 +245,8 @@ class AggregatorLink:
         if self._epoch != (epoch := self._around.consent.gate()):
             self._epoch = epoch
             self._connection.discard()
-        if self._connection.up.is_set() and (self._online(online=True) is not None) != self.store.presence:
-            self._say_online(online=True)
+        if self._connection.up.is_set() and self._presence.outdated:
+            self._presence.say(self._connection, online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def _reconnect(self) -> None:

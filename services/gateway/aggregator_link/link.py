@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.bus import programmes
 from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.bus.connection import Connection
@@ -21,7 +20,6 @@ from services.bus.link_options import Delivery
 from services.bus.uplink import signing
 from services.bus.uplink.topics import NetworkTopics
 from services.core.config.aggregator import Aggregator, AggregatorHttp, AggregatorMqtt
-from services.core.config.load import ConfigError
 from services.core.config.station import Station
 from services.gateway.aggregator_link.answers import Answers
 from services.gateway.aggregator_link.broker import options
@@ -30,14 +28,16 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox import Inbox, Send
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Rules, Way
+from services.gateway.aggregator_link.lengths import length_of
 from services.gateway.aggregator_link.posting import Poster
 from services.gateway.aggregator_link.presence import FAREWELL_S, Presence
+from services.gateway.aggregator_link.progress import Progress
 from services.gateway.aggregator_link.results import Result
 from services.gateway.aggregator_link.sending import Sender
 from services.gateway.aggregator_link.sent_log import SentLog
 from services.gateway.aggregator_link.table import Participant
 from services.gateway.aggregator_link.table_uploading import TableUploader
-from services.gateway.aggregator_link.uploading import Progress, Uploader
+from services.gateway.aggregator_link.uploading import Uploader
 from services.gateway.heard import Heard
 from services.gateway.recorder_link import RecorderLink
 
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER_S = 10.0
 HEARD_AFTER_S = 0.5
 """Real seconds in which the station's own broker has told what it retains."""
-WORDS = {"csrp": "coned-csrp", "dlrp": "coned-dlrp"}
-"""Which programme a word of the old form means, unless the station file says so."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class AggregatorLink:
                 require_signed=settings.require_signed,
                 keys={kid: signing.public_key(text) for kid, text in settings.keys.items()},
                 zone=around.station.zone,
-                length_of=self._length_of,
+                length_of=partial(length_of, around.station, settings.programmes),
             ),
             around.clock,
             knows=around.heard.events.get,
@@ -268,25 +266,6 @@ class AggregatorLink:
             remedy=refusal.remedy,
             topic=topic or None,
         )
-
-    def _length_of(self, word: str, start: datetime) -> timedelta | None:
-        """How long an event of the programme that `word` means lasts: the window that begins then, or the programme's longest."""
-        name = self.settings.programmes.get(word) or WORDS.get(word.lower())
-        station = self._around.station
-        rules = station.programme.rules if name is None or name == station.programme.name else None
-        if rules is None and name is not None:
-            try:
-                rules = programmes.load(name)
-            except ConfigError:
-                rules = None
-        if rules is None:
-            return None
-        local = start.astimezone(station.zone).strftime("%H:%M")
-        for window in rules.calls.windows:
-            if window[:5] == local:
-                begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in (window[:5], window[6:]))
-                return timedelta(minutes=end - begin)
-        return rules.calls.longest
 
     async def _always(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:

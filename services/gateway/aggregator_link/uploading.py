@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from services.bus.uplink.batches import KINDS, Kind, batches_path, data_path, stations_path
 from services.core.consent import Grants
@@ -21,6 +21,7 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.gate import Gate
 from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Letter, Poster
+from services.gateway.aggregator_link.progress import Followed, Progress
 from services.gateway.aggregator_link.results import Outcome, Result
 from services.gateway.problems import ApiError
 
@@ -57,32 +58,6 @@ def _raise(result: Result) -> None:
         raise _Changed
     if result.outcome is Outcome.LATER:
         raise _Away(result.detail, result.retry_after_s)
-
-
-class Followed(Protocol):
-    """What the uploader must know of events."""
-
-    def ids(self) -> Collection[tuple[str, datetime | None]]:
-        """The aggregator's events and their starts."""
-        ...
-
-    def stamp(self, event_id: str) -> str:
-        """Changes whenever the figures of the event may have."""
-        ...
-
-
-@dataclass
-class Progress:
-    """How the upload stands, for the page."""
-
-    state: str = "waiting"
-    """`off`, `idle`, `sending` or `waiting`."""
-    detail: str = "it has just begun"
-    pending: int = 0
-    more: bool = False
-    """Whether more waits than `pending`."""
-    until: datetime | None = None
-    """Up to when the aggregator has the readings."""
 
 
 class Uploader:

@@ -115,8 +115,9 @@ class Connection:
             self._link.close()
 
     def discard(self) -> None:
-        """Forget all that is waiting to be sent, or to be acknowledged."""
-        self._outbox = Outbox()
+        """Forget all that is waiting to be sent, or to be acknowledged, but for what takes a retained message back."""
+        self._outbox.keep_clearings()
+        self._pump()
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until all that was sent is acknowledged; False if it was not within `timeout_s`."""

@@ -67,6 +67,11 @@ class Outbox:
         for outgoing in again:
             self.add(outgoing)
 
+    def keep_clearings(self) -> None:
+        """Forget all but the empty retained messages, which go out (again)."""
+        self.connection_lost()
+        self._waiting = deque(o for o in self._waiting if o.retain and not o.payload)
+
     def drop_expired(self, now: float) -> list[Outgoing]:
         """Remove and return what is no longer worth sending at `now`."""
         expired = [o for o in self._waiting if o.expires_at is not None and o.expires_at <= now]

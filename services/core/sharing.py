@@ -155,7 +155,9 @@ def _event(report: Mapping[str, Any], grants: Grants) -> dict[str, Any] | None:
     revision = as_whole(performance.get("revision")) or 0
     final = performance.get("final") is True
     head = {"id": event_id, "revision": as_whole(event.get("revision")) or 0, "start": as_text(start), "end": as_text(end)}
-    return head | found | {"final": final, "figures_revision": revision}
+    # Whether the figures are final says that the event is over: it goes with figures only.
+    figures = any(map(may, ("baseline", "reduction", "performance")))
+    return head | found | ({"final": final, "figures_revision": revision} if figures else {})
 
 
 def _terms(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,8 @@ def test_what_was_received_and_not_accepted_yet_survives_a_restart(station, aggr
     house.controller.mute = True
     aggregator.send(an_event("patient"))
     wait_until(lambda: house.controller.commands, what="the command")
-    wait_until(lambda: b"patient" in (house.var / "gateway" / "inbox.json").read_bytes(), what="it on disk")
+    kept = house.var / "gateway" / "inbox.json"
+    wait_until(lambda: kept.exists() and b"patient" in kept.read_bytes(), what="it on disk")
     house.stop_gateway()
     house.controller.mute = False
     house.start_gateway()
@@ -333,6 +334,9 @@ def test_opting_out_is_told_at_level_none_and_progress_and_presence_are_not(stat
     wait_until(lambda: json.loads(aggregator.on(topic)[-1])["online"] is True, what="presence again")
     share(house, sharing="none")
     wait_until(lambda: aggregator.on(topic)[-1] == b"", what="presence taken back")
+    left = requests.get(f"{house.url}/api/sharing/sent", timeout=10).json()["sent"]
+    presence = [json.loads(one["body"])["online"] for one in left if one["kind"] == "presence"]
+    assert {True, False} <= set(presence), "what was said of being there is in the log of what left"
     house.stop_gateway()
     assert aggregator.on(topic)[-1] == b"", "not even the last will says anything"
     house.start_gateway()

@@ -14,7 +14,10 @@ import pytest
 from services.bus.clock import SystemClock
 from services.core.config.aggregator import AggregatorHttp
 from services.core.preferences import SharingLevel
+from services.gateway.aggregator_link import results
 from services.gateway.aggregator_link.collecting import Collector
+from services.gateway.aggregator_link.gate import Gate
+from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.positions import Positions
 from services.gateway.aggregator_link.posting import Poster
 from services.gateway.aggregator_link.results import retry_after_s
@@ -342,3 +345,31 @@ def test_retry_after_in_both_its_forms():
     assert retry_after_s("soon", now) is None
     assert retry_after_s(None, now) is None
     assert now + timedelta(days=1) > START
+
+
+async def test_an_answer_that_drips_is_given_up_after_a_time_for_the_whole_of_it(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "ANSWER_WITHIN_S", 0.2)
+    server.script = ["stores, then drips its answer"]
+    sender = Sender(AggregatorHttp.model_validate({"url": server.url, "timeout_s": 1.0}), tmp_path)
+    result = await asyncio.to_thread(sender.send, "PUT", "/v1/stations/demo", Packed.of(b"{}"), Gate(lambda: 0))
+    sender.close()
+    assert "has no end" in result.detail, "given up, and not waited for until the connection broke"
+
+
+async def test_a_log_that_is_full_after_sending_leads_to_the_same_bytes_under_the_same_key(rig, server, monkeypatch):
+    end, failed = rig.sent.end, []
+
+    def full(number, outcome, **named):
+        if named.get("moved") and not failed and rig.sent.unfinished():
+            failed.append(number)
+            raise OSError("database or disk is full")
+        end(number, outcome, **named)
+
+    monkeypatch.setattr(rig.sent, "end", full)
+    rig.share(SharingLevel.FULL, past=True)
+    async with rig.running() as uploader:
+        await rig.until_idle(uploader)
+    assert failed, "the log was full once"
+    entry = next(one for one in rig.sent.page(None, 200) if one.number == failed[0])
+    assert (entry.outcome, entry.attempts) == ("had it already", 2)
+    assert rig.sent.unfinished() == [], "nothing that a restart would go back to"

@@ -30,6 +30,8 @@ from services.gateway.aggregator_link.sent_log import SentLog
 log = logging.getLogger(__name__)
 
 DRAINED_WITHIN_S = 10.0
+AGAIN_AFTER_S = 5.0
+"""Real seconds until what could not be noted, and so did not leave, is tried again."""
 REFUSALS = (10, 1.0)
 """So many refusals are answered, at once and a second: a flood must not be answered by another."""
 
@@ -111,8 +113,11 @@ class Answers:
             self._news.clear()
             said = [*self._refusals, *self._due()]
             self._refusals.clear()
-            for one in said:
-                await self._say(connection, one)
+            unsaid = [one for one in said if not await self._say(connection, one)]
+            if unsaid:
+                self._refusals = ([one for one in unsaid if one.answered is None] + self._refusals)[-REFUSALS[0] :]
+                self._news.set()
+                await self._clock.sleep(AGAIN_AFTER_S)
 
     def _due(self) -> list[_Say]:
         found = []
@@ -123,17 +128,17 @@ class Answers:
                 found.append(_Say(record, event.start, self._forms, known.answered))
         return found
 
-    async def _say(self, connection: Connection, one: _Say) -> None:
+    async def _say(self, connection: Connection, one: _Say) -> bool:
+        """Whether it is done with; False if it could not be noted, and so did not leave."""
         epoch = self._consent.gate()
         record = shared(RecordKind.ANSWERS, one.record | {"ts": self._clock.now()}, self._consent.grants)
         if record is None:
-            return
+            return True
         # By what is told, not by what happens: to say the same again when an event begins would tell that it has begun.
         key = f"{record['revision']} {record['status']} {record.get('reason', '')}"
         event_id = str(record["id"])
         if one.answered == key and event_id not in self._again:
-            return
-        self._again.discard(event_id)
+            return True
         for form in one.forms:
             if form == "json":
                 topic, body = self._topics.answer(self._name), json.dumps(record, separators=(",", ":")).encode()
@@ -142,15 +147,19 @@ class Answers:
                 topic, body = self._topics.old_participant(self._name), text.encode()
             else:
                 continue
-            await self._send(connection, topic, body, epoch)
-        if not await connection.drained(DRAINED_WITHIN_S):
+            if not await self._send(connection, topic, body, epoch):
+                return False
+        self._again.discard(event_id)
+        if not await connection.drained(DRAINED_WITHIN_S) or self._consent.gate() != epoch:
+            # Not acknowledged, or thrown away because the person chose anew meanwhile.
             self._again.add(event_id)
             self._news.set()
         elif one.answered is not None:
             self._store.told(event_id, key)
             self._keep()
+        return True
 
-    async def _send(self, connection: Connection, topic: str, body: bytes, epoch: int) -> None:
+    async def _send(self, connection: Connection, topic: str, body: bytes, epoch: int) -> bool:
         try:
             to = f"{self._receiver} {topic}"
             begin = partial(self._sent.begin, to=to, route="mqtt", kind="answers", records=1, body=Packed.of(body))
@@ -160,10 +169,11 @@ class Answers:
                 await asyncio.to_thread(self._sent.end, number, "sent")
             else:
                 await asyncio.to_thread(self._sent.never_left, number)
-                self._news.set()
         except OSError as error:
             # What cannot be noted does not leave.
             log.warning("an answer to the aggregator waits: %s", error)
+            return False
+        return True
 
 
 def reason_of(event: EventMessage) -> AnswerReason:

@@ -25,6 +25,8 @@ TAKEN = (30, 2.0)
 REPEAT_WITHIN = timedelta(minutes=10)
 """The same signed message again within this time is its sender being careful; later it is somebody's replay."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+GATHER_S = 0.05
+"""Real seconds before what was taken is written: the controller's own writing of the event goes first, and both fit into one."""
 NOTES = 100
 
 Send = Callable[[EventCommand], Awaitable[tuple[str, EventMessage | None]]]
@@ -70,6 +72,7 @@ class Inbox:
         self._looked_at, self._taken = Bucket(*LOOKED_AT), Bucket(*TAKEN)
         self._to_acknowledge: list[Delivery] = []
         self._unsaved, self._work = asyncio.Event(), asyncio.Event()
+        self._changes = self._kept = 0
         if store.pending:
             self._work.set()
 
@@ -99,6 +102,7 @@ class Inbox:
 
     def changed(self) -> None:
         """The store is to be written."""
+        self._changes += 1
         self._unsaved.set()
 
     def _accept(self, signal: Signal, now_s: float, delivery: Delivery) -> None:
@@ -108,25 +112,33 @@ class Inbox:
             if self._replayed(signal):
                 raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: the message was seen before", field="nonce", event=about)
             self._repeated(signal.id)
-            delivery.acknowledge()
+            self._acknowledge_once_kept(delivery)
             return
         if self.store.nonce_of(signal) is not None or self.store.below_floor(signal):
             raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: its nonce was used before", field="nonce", event=about)
-        if known is None and self._knows(signal.id) is not None:
+        own = self._knows(signal.id) if known is None else None
+        if own is not None and not _delivered_before(signal, own):
             why = f"event {signal.id} of this station is not the aggregator's"
             raise Refusal(AnswerReason.NOT_POSSIBLE, why, field="id", value=signal.id, remedy="use an id of your own", event=about)
         if known is not None and _stale(signal, known.signal):
             self.note(signal.id, "ignored", f"revision {signal.revision} says nothing newer than {known.signal.revision}", signal)
             self._repeated(signal.id)
-            delivery.acknowledge()
+            self._acknowledge_once_kept(delivery)
             return
         if len(self.store.pending) >= MOST_PENDING or not self._taken.take(now_s):
             remedy = f"send at most {TAKEN[1]:g} events a second"
             raise Refusal(AnswerReason.TOO_MANY, "more events than a station takes at once", field="rate", remedy=remedy, event=about)
         self.store.take(signal, self._clock.now())
-        self._to_acknowledge.append(delivery)
         self.changed()
+        self._acknowledge_once_kept(delivery)
         self._work.set()
+
+    def _acknowledge_once_kept(self, delivery: Delivery) -> None:
+        """Also of a message that came before: where the disk is full, what is known of it is in memory only."""
+        if self._kept == self._changes:
+            delivery.acknowledge()
+        else:
+            self._to_acknowledge.append(delivery)
 
     def _replayed(self, signal: Signal) -> bool:
         first = self.store.nonce_of(signal)
@@ -142,8 +154,10 @@ class Inbox:
         failures = 0
         while True:
             await self._unsaved.wait()
+            await asyncio.sleep(GATHER_S)
             self._unsaved.clear()
             deliveries, self._to_acknowledge = self._to_acknowledge, []
+            changes = self._changes
             try:
                 await asyncio.to_thread(self.store.write, self.store.snapshot())
             except OSError as error:
@@ -154,7 +168,7 @@ class Inbox:
                 await self._clock.sleep(min(FIRST_WAIT_S * 2.0 ** min(failures, 8), LONGEST_WAIT_S))
                 self._unsaved.set()
                 continue
-            failures = 0
+            failures, self._kept = 0, changes
             for delivery in deliveries:
                 delivery.acknowledge()
 
@@ -200,6 +214,11 @@ class Inbox:
             refusal = Refusal(reason, f"event {signal.id} from the aggregator: {why}", field="event", value=signal.id, event=about)
             self._report(refusal, "")
             self._refused(refusal, "old" if signal.form == "old" else "all")
+
+
+def _delivered_before(signal: Signal, own: EventMessage) -> bool:
+    """Whether the station's event is this very one: the controller had it, and a crash came before it was written down here."""
+    return signal.action == "schedule" and (own.revision, own.start) == (signal.revision, signal.start)
 
 
 def _stale(signal: Signal, known: Signal) -> bool:

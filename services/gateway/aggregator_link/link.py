@@ -2,30 +2,25 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.bus import programmes
 from services.bus.client import Bus
 from services.bus.clock import Clock
 from services.bus.connection import Connection
 from services.bus.contract import EVENT
 from services.bus.link_options import Delivery
-from services.bus.outbox import Outgoing
 from services.bus.uplink import signing
 from services.bus.uplink.topics import NetworkTopics
 from services.core.config.aggregator import Aggregator, AggregatorHttp, AggregatorMqtt
-from services.core.config.load import ConfigError
 from services.core.config.station import Station
-from services.core.sharing import shared
-from services.core.sharing_fields import RecordKind
 from services.gateway.aggregator_link.answers import Answers
 from services.gateway.aggregator_link.broker import options
 from services.gateway.aggregator_link.collecting import Collector
@@ -33,24 +28,24 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.inbox import Inbox, Send
 from services.gateway.aggregator_link.inbox_store import InboxStore
 from services.gateway.aggregator_link.judging import Refusal, Rules, Way
+from services.gateway.aggregator_link.lengths import length_of
 from services.gateway.aggregator_link.posting import Poster
+from services.gateway.aggregator_link.presence import FAREWELL_S, Presence
+from services.gateway.aggregator_link.progress import Progress
 from services.gateway.aggregator_link.results import Result
 from services.gateway.aggregator_link.sending import Sender
 from services.gateway.aggregator_link.sent_log import SentLog
 from services.gateway.aggregator_link.table import Participant
 from services.gateway.aggregator_link.table_uploading import TableUploader
-from services.gateway.aggregator_link.uploading import Progress, Uploader
+from services.gateway.aggregator_link.uploading import Uploader
 from services.gateway.heard import Heard
 from services.gateway.recorder_link import RecorderLink
 
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_S = 10.0
-FAREWELL_S = 2.0
 HEARD_AFTER_S = 0.5
 """Real seconds in which the station's own broker has told what it retains."""
-WORDS = {"csrp": "coned-csrp", "dlrp": "coned-dlrp"}
-"""Which programme a word of the old form means, unless the station file says so."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,8 @@ class AggregatorLink:
                     tasks.create_task(self._always("aggregator: upload", self.uploader.run))
         finally:
             if connecting is not None:
-                await self._say_goodbye()
+                if self._connection is not None:
+                    await self._presence.say_goodbye(self._connection)
                 connecting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await connecting
@@ -121,16 +117,6 @@ class AggregatorLink:
         await self._around.clock.sleep(HEARD_AFTER_S)
         if self._connection is not None:
             await self._connection.run()
-
-    async def _say_goodbye(self) -> None:
-        """Where presence is shared it is said by ourselves: the last will is for those who can't."""
-        if self._connection is None or not self.store.presence:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                await self._connection.up.wait()
-                self._say_online(online=False)
-                await self._connection.drained(FAREWELL_S)
 
     def mqtt_state(self) -> tuple[str, str, datetime | None]:
         """`off`, `connected` or `waiting`; why; and since when."""
@@ -152,12 +138,21 @@ class AggregatorLink:
     def _listen(self, mqtt: AggregatorMqtt) -> None:
         around, settings = self._around, self.settings
         self._receiver = f"mqtt://{mqtt.host}:{mqtt.port}"
+        self._presence = Presence(
+            self._topics.online(self._name),
+            self._receiver,
+            store=self.store,
+            consent=around.consent,
+            sent=around.sent,
+            clock=around.clock,
+            keep=self._keep,
+        )
         self._connection = Connection(
             (mqtt.host, mqtt.port),
             self._topics.client_id(self._name),
             clock=around.clock,
             jitter=around.random,
-            will=lambda: self._online(online=False),
+            will=partial(self._presence.message, online=False),
             on_connected=self._subscribe,
             on_message=lambda *_: None,
             options=options(mqtt, around.var),
@@ -184,7 +179,7 @@ class AggregatorLink:
                 require_signed=settings.require_signed,
                 keys={kid: signing.public_key(text) for kid, text in settings.keys.items()},
                 zone=around.station.zone,
-                length_of=self._length_of,
+                length_of=partial(length_of, around.station, settings.programmes),
             ),
             around.clock,
             knows=around.heard.events.get,
@@ -224,7 +219,7 @@ class AggregatorLink:
         if "old" in self.settings.forms:
             wanted[self._topics.old_event] = 1
         self._connection.subscribe(wanted)
-        self._say_online(online=True)
+        self._presence.say(self._connection, online=True)
 
     def _received(self, delivery: Delivery) -> None:
         ways: dict[str, Way] = {
@@ -240,26 +235,6 @@ class AggregatorLink:
             return
         self.inbox.receive(way, delivery)
 
-    def _online(self, *, online: bool) -> Outgoing | None:
-        if not self._around.clock.known:
-            return None
-        record = {"online": online, "ts": self._around.clock.now()}
-        found = shared(RecordKind.ONLINE, record, self._around.consent.grants)
-        return None if found is None else Outgoing(self._topics.online(self._name), json.dumps(found).encode(), 1, True)
-
-    def _say_online(self, *, online: bool) -> None:
-        if self._connection is None:
-            return
-        outgoing = self._online(online=online)
-        if outgoing is not None:
-            self._connection.send(outgoing)
-        elif self.store.presence:
-            # What was said while it was shared is taken back.
-            self._connection.send(Outgoing(self._topics.online(self._name), b"", 1, True))
-        if self.store.presence != (outgoing is not None):
-            self.store.presence = outgoing is not None
-            self._keep()
-
     def _consent_changed(self) -> None:
         self._answers.forget()
         if self._connection is None:
@@ -268,13 +243,15 @@ class AggregatorLink:
         if self._epoch != (epoch := self._around.consent.gate()):
             self._epoch = epoch
             self._connection.discard()
-        if self._connection.up.is_set() and (self._online(online=True) is not None) != self.store.presence:
-            self._say_online(online=True)
+        if self._connection.up.is_set() and self._presence.outdated:
+            self._presence.say(self._connection, online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
         """The last will was given with the connection: another one needs another connection."""
-        if self._connection is not None and await self._connection.drained(FAREWELL_S):
+        if self._connection is not None:
+            # What a slow broker has not acknowledged by then is sent again over the new one.
+            await self._connection.drained(FAREWELL_S)
             self._connection.reconnect()
 
     def _keep(self) -> None:
@@ -289,25 +266,6 @@ class AggregatorLink:
             remedy=refusal.remedy,
             topic=topic or None,
         )
-
-    def _length_of(self, word: str, start: datetime) -> timedelta | None:
-        """How long an event of the programme that `word` means lasts: the window that begins then, or the programme's longest."""
-        name = self.settings.programmes.get(word) or WORDS.get(word.lower())
-        station = self._around.station
-        rules = station.programme.rules if name is None or name == station.programme.name else None
-        if rules is None and name is not None:
-            try:
-                rules = programmes.load(name)
-            except ConfigError:
-                rules = None
-        if rules is None:
-            return None
-        local = start.astimezone(station.zone).strftime("%H:%M")
-        for window in rules.calls.windows:
-            if window[:5] == local:
-                begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in (window[:5], window[6:]))
-                return timedelta(minutes=end - begin)
-        return rules.calls.longest
 
     async def _always(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -45,7 +45,8 @@ class Result:
 def text_of(response: requests.Response) -> str | None:
     """The answer's body; None if it is endless, or drips."""
     found, until = bytearray(), time.monotonic() + ANSWER_WITHIN_S
-    for piece in response.iter_content(4096):
+    # Byte by byte: a larger piece is waited for until it is whole, and each of its bytes may take as long as a timeout.
+    for piece in response.iter_content(1):
         found += piece
         if len(found) > MOST_ANSWER_BYTES or time.monotonic() > until:
             response.close()

@@ -147,8 +147,10 @@ class SentLog:
     def last_sent(self) -> datetime | None:
         """When something last left by HTTP and was taken."""
         with self._open() as db:
-            found = db.execute("SELECT max(ts_ms) FROM sent WHERE route = 'http' AND outcome IN ('sent', 'had it already')").fetchone()[0]
-        return None if found is None else datetime.fromtimestamp(found / 1000, UTC)
+            found = db.execute(
+                "SELECT ts_ms FROM sent WHERE route = 'http' AND outcome IN ('sent', 'had it already') ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        return None if found is None else datetime.fromtimestamp(found[0] / 1000, UTC)
 
     def _trim(self, db: sqlite3.Connection, now_ms: int) -> None:
         db.execute("DELETE FROM sent WHERE ts_ms < ?", (now_ms - MAX_DAYS * 86_400_000,))

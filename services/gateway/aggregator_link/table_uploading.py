@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -18,8 +18,8 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.gate import Gate
 from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Letter, Poster
+from services.gateway.aggregator_link.progress import Followed, Progress
 from services.gateway.aggregator_link.results import Outcome, Result
-from services.gateway.aggregator_link.uploading import Followed, Progress
 from services.gateway.problems import ApiError
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,7 @@ class TableUploader:
             record = await self._record("live", gate)
             await self._patch("/live", {"records": [{"id": record, "fields": fields}]}, "table live", gate)
         if self._analysed_at is None or now - self._analysed_at >= ANALYSIS_EVERY:
-            events = [found for event_id, _ in list(self.followed.ids()) if (found := await self.collector.event(event_id, grants))]
-            events.sort(key=lambda one: str(one["start"]))
-            analysis = table.analysis(self.who, events, await self._hours(grants), able, now)
+            analysis = table.analysis(self.who, await self._last_events(grants, now), await self._hours(grants), able, now)
             if analysis is not None:
                 record = await self._record("analysis", gate)
                 await self._patch(f"/analysis/{record}", {"fields": analysis}, "table analysis", gate)
@@ -96,6 +94,19 @@ class TableUploader:
         answer = await self.collector.recorder.get("/api/rows", {"start": start, "limit": "1000"})
         rows = shared_rows(answer.get("columns", ()), answer.get("rows", ()), grants) if isinstance(answer, dict) else []
         return rows[-1] if rows else None
+
+    async def _last_events(self, grants: Grants, now: datetime) -> list[dict[str, Any]]:
+        """What is shared of the latest events, in their order; asked for no further back than the table looks."""
+        if grants.begins(RecordKind.EVENT) is None:
+            return []
+        begun = sorted(((start, event_id) for event_id, start in self.followed.ids() if start is None or start <= now), key=_start)
+        events: list[dict[str, Any]] = []
+        for _, event_id in reversed(begun):
+            if len(events) == table.LAST_EVENTS:
+                break
+            if (found := await self.collector.event(event_id, grants)) is not None:
+                events.insert(0, found)
+        return events
 
     async def _hours(self, grants: Grants) -> list[dict[str, Any]]:
         if grants.begins(RecordKind.HOURLY) is None:
@@ -123,3 +134,7 @@ class TableUploader:
         result, _ = await asyncio.to_thread(self.poster.post, letter, gate)
         if result.outcome not in (Outcome.TAKEN, Outcome.WITHDRAWN):
             raise _Later(result.detail)
+
+
+def _start(one: tuple[datetime | None, str]) -> datetime:
+    return one[0] or datetime.min.replace(tzinfo=UTC)

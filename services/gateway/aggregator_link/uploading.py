@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from services.bus.uplink.batches import KINDS, Kind, batches_path, data_path, stations_path
 from services.core.consent import Grants
@@ -21,6 +21,7 @@ from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.gate import Gate
 from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Letter, Poster
+from services.gateway.aggregator_link.progress import Followed, Progress
 from services.gateway.aggregator_link.results import Outcome, Result
 from services.gateway.problems import ApiError
 
@@ -59,32 +60,6 @@ def _raise(result: Result) -> None:
         raise _Away(result.detail, result.retry_after_s)
 
 
-class Followed(Protocol):
-    """What the uploader must know of events."""
-
-    def ids(self) -> Collection[tuple[str, datetime | None]]:
-        """The aggregator's events and their starts."""
-        ...
-
-    def stamp(self, event_id: str) -> str:
-        """Changes whenever the figures of the event may have."""
-        ...
-
-
-@dataclass
-class Progress:
-    """How the upload stands, for the page."""
-
-    state: str = "waiting"
-    """`off`, `idle`, `sending` or `waiting`."""
-    detail: str = "it has just begun"
-    pending: int = 0
-    more: bool = False
-    """Whether more waits than `pending`."""
-    until: datetime | None = None
-    """Up to when the aggregator has the readings."""
-
-
 class Uploader:
     """Belongs to the event loop; only sending and packing are done in threads."""
 
@@ -109,6 +84,8 @@ class Uploader:
         self._seen: dict[str, str] = {}
         self._begun: dict[str, tuple[Batch, int | None]] = {}
         """Batches that were begun and not taken, by kind, with their number in the log of what was sent."""
+        self._in_doubt = True
+        """Whether only the log knows what was begun: after a start, and when it could not be written."""
         self._wake = asyncio.Event()
         self._gate = Gate(consent.gate)
         self.progress = Progress()
@@ -125,7 +102,6 @@ class Uploader:
     async def run(self) -> None:
         """Until cancelled."""
         failures = 0
-        await asyncio.to_thread(self._take_up)
         try:
             while True:
                 try:
@@ -134,6 +110,7 @@ class Uploader:
                     continue
                 except (_Away, ApiError, OSError) as away:
                     failures += 1
+                    self._in_doubt |= isinstance(away, OSError)
                     self._say("waiting", f"{away}; nothing is lost, and it is tried again")
                     await self._wait(self._pause_s(failures, getattr(away, "wait_s", None)), wakes=False)
                 else:
@@ -161,6 +138,9 @@ class Uploader:
         """Everything there is to send now."""
         self._gate = Gate(self._consent.gate)
         grants = self._consent.grants
+        if self._in_doubt:
+            await asyncio.to_thread(self._take_up)
+            self._in_doubt = False
         await asyncio.to_thread(self._give_up_what_is_old)
         self._drop_what_is_not_shared(grants)
         await self._register(grants)
@@ -179,7 +159,8 @@ class Uploader:
             self._sent.move(self._places.text())
 
     def _take_up(self) -> None:
-        """What was begun before a restart is gone on with, if it may still leave."""
+        """What was begun is gone on with, if it may still leave."""
+        self._begun.clear()
         for number, kind, resume, records, body in self._sent.unfinished():
             try:
                 batch = Batch.resumed(KIND[kind], records, body, resume)

@@ -79,10 +79,14 @@ def router(desk: Desk) -> APIRouter:
         "/forget",
         dependencies=[require("preferences")],
         summary="Ask the aggregator to delete all that it has of this station",
-        responses=documented(409, 502),
+        responses=documented(409, 502, 503),
     )
     async def forget() -> Forgotten:
-        result = None if sharing.link is None else await sharing.link.forget()
+        try:
+            result = None if sharing.link is None else await sharing.link.forget()
+        except OSError as error:
+            # What cannot be noted does not leave.
+            raise _unreadable(error) from None
         if result is None:
             raise ApiError(409, Problem(message="no aggregator receives data of this station", remedy="there is nothing to be deleted"))
         if result.outcome.value != "sent":
@@ -93,4 +97,4 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _unreadable(error: OSError) -> ApiError:
-    return ApiError(503, Problem(message=f"the log of what was sent cannot be read: {error}", remedy="is the disk full?"))
+    return ApiError(503, Problem(message=f"the log of what was sent cannot be used: {error}", remedy="is the disk full?"))

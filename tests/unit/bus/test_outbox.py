@@ -93,3 +93,15 @@ def test_the_back_off_grows_is_capped_and_jittered(failures, seed) -> None:
     assert 0.1 <= wait_s <= LONGEST_WAIT_S
     assert backoff_s(failures, jitter) != wait_s
     assert failures < 8 or wait_s >= LONGEST_WAIT_S / 2
+
+
+def test_of_what_is_thrown_away_only_what_takes_a_retained_message_back_still_goes_out() -> None:
+    outbox = Outbox()
+    outbox.add(Outgoing("online", b"", 1, True))
+    taken = outbox.take()
+    assert taken is not None
+    outbox.sent(taken, lambda: False)
+    outbox.add(message("answer", 1))
+    outbox.add(message("online too", 2, retain=True))
+    outbox.keep_clearings()
+    assert drain(outbox) == [b""]

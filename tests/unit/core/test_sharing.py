@@ -248,3 +248,12 @@ def test_the_same_choice_again_is_no_change():
     life = changed(Life(), SharingLevel.EVENT, {"event.online": False}, T0)
     assert changed(life, SharingLevel.EVENT, {"event.online": False}, T0 + HOUR) is life
     assert changed(life, SharingLevel.EVENT, {}, T0 + HOUR).epoch == 2
+
+
+def test_without_figures_nothing_tells_that_an_event_is_over():
+    only_terms = {one.name: one.name == "event.terms" for one in FIELDS if one.kind is RecordKind.EVENT}
+    grants = Grants.of(Life((Consent(ALWAYS, SharingLevel.EVENT, only_terms, share_past=True),)))
+    running = marked(RecordKind.EVENT, T0)
+    over = running | {"performance": running["performance"] | {"final": True, "revision": 3}}
+    over["event"] = running["event"] | {"status": "completed"}
+    assert shared(RecordKind.EVENT, running, grants) == shared(RecordKind.EVENT, over, grants)

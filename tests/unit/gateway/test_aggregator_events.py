@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,7 @@ from services.bus.link_options import Delivery
 from services.bus.uplink import signing
 from services.core.events import EventStatus
 from services.core.sharing import AnswerReason
-from services.gateway.aggregator_link import inbox_store
+from services.gateway.aggregator_link import inbox, inbox_store
 from services.gateway.aggregator_link.buckets import Bucket
 from services.gateway.aggregator_link.inbox import Inbox
 from services.gateway.aggregator_link.inbox_store import InboxStore
@@ -177,9 +178,37 @@ async def test_a_lower_revision_is_ignored_and_a_cancellation_needs_none(world):
 
 
 async def test_an_id_of_the_persons_own_is_left_alone(world):
-    world.known["e1"] = object()
+    world.known["e1"] = SimpleNamespace(revision=0, start=NOW + timedelta(hours=3))
     world.receive(message())
     assert (world.refused, world.store.pending) == ([AnswerReason.NOT_POSSIBLE], [])
+
+
+async def test_an_event_that_the_controller_had_before_a_crash_is_taken_for_the_aggregators(world):
+    world.known["e1"] = SimpleNamespace(revision=0, start=NOW + timedelta(hours=2))
+    world.receive(message())
+    assert (world.refused, [one.id for one in world.store.pending]) == ([], ["e1"])
+
+
+async def test_the_same_message_again_is_not_acknowledged_before_the_first_is_on_disk(world, monkeypatch):
+    written, full = world.store.write, True
+
+    def write(snapshot):
+        if full:
+            raise OSError("No space left on device")
+        written(snapshot)
+
+    monkeypatch.setattr(world.store, "write", write)
+    world.receive(message())
+    task = asyncio.create_task(world.inbox.keep())
+    # The connection was lost meanwhile, and the broker sends again what was not acknowledged.
+    world.receive(message())
+    await asyncio.sleep(2 * inbox.GATHER_S)
+    assert world.acknowledged == 0
+    full = False
+    await wait_for(lambda: world.acknowledged == 2)
+    task.cancel()
+    world.receive(message())
+    assert world.acknowledged == 3, "what is on disk is acknowledged at once"
 
 
 async def test_delivery_goes_on_until_the_controller_has_it(world):

@@ -138,6 +138,35 @@ def test_a_restore_that_was_interrupted_is_not_started_on_and_can_be_done_again(
     assert before <= rows(var / "recorder" / "journal.db")
 
 
+def test_a_restore_that_cannot_go_on_half_way_says_so_and_loses_nothing(backed_up, tmp_path) -> None:
+    folder, file, _ = backed_up
+    var = tmp_path / "var"
+    for service in ("controller", "recorder"):
+        (var / service).mkdir(parents=True)
+        (var / service / "old").write_text(f"of {service}")
+    stuck = """
+import sys
+from pathlib import Path
+from services.cli.main import app
+rename = Path.rename
+def renamed(path, target):
+    if path.name == "old" and path.parent.name == "recorder":
+        raise OSError(5, "Input/output error", str(path))
+    return rename(path, target)
+Path.rename = renamed
+app()
+"""
+    arguments = ["restore", str(folder / "whole.sps.tar.gz"), "--yes", "--config", str(file), "--var", str(var)]
+    stopped = subprocess.run([sys.executable, "-c", stuck, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert stopped.returncode == 1
+    assert "half of it is exchanged" in stopped.stderr
+    assert "nothing was put back" not in stopped.stderr
+    assert all((var / service / RESTORING).exists() for service in ("controller", "recorder"))
+    assert sps(*arguments).returncode == 0
+    assert {path.read_text() for path in var.rglob("old")} == {"of controller", "of recorder"}
+    assert not list(var.rglob(RESTORING))
+
+
 def test_state_of_a_later_version_is_refused_in_one_clear_line(backed_up, tmp_path) -> None:
     folder, file, _ = backed_up
     var = tmp_path / "var"

@@ -84,6 +84,15 @@ def test_systemd_finds_every_unit_tight(root, unit) -> None:
     assert float(exposure[1]) <= 2.5, said
 
 
+def test_a_unit_may_ask_whether_a_time_service_keeps_the_clock_and_may_not_set_it(root) -> None:
+    unit = Unit(root, "sps@.service", "controller")
+    allowed = unit.settings["SystemCallFilter"]
+    assert {"adjtimex", "clock_adjtime"} <= set(allowed[-1].split())
+    assert "~@privileged" in allowed[-2]
+    assert "ProtectClock" not in unit.settings  # it filters the question with the setting
+    assert unit["CapabilityBoundingSet"] == ""
+
+
 def test_devices_are_reached_only_by_who_needs_them(root) -> None:
     for service in (*SERVICES, "simulator"):
         unit = Unit(root, "sps@.service", service)

@@ -97,6 +97,7 @@ def _clear(folders: Iterable[Path]) -> None:
 
 def _swap(folder: Path, before: Path) -> None:
     before.mkdir(mode=0o700)
+    _give_to_owner(before, folder)
     for old in list(folder.iterdir()):
         if old.name not in (state_lock.FILE, state_format.RESTORING, NEW) and not old.name.startswith(BEFORE):
             old.rename(before / old.name)

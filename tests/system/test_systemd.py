@@ -123,6 +123,23 @@ def test_what_a_person_edited_stays_over_an_upgrade(root) -> None:
     file.write_text(before)
 
 
+def test_the_command_line_knows_the_places_of_the_installation(root) -> None:
+    text = (root / "opt" / "smart-power-station" / "sps").read_text()
+    said = dict(re.findall(r'(SPS_[A-Z]+)="\$\{\1:-([^}]+)\}"', text))
+    assert said == {
+        "SPS_CONFIG": "/etc/smart-power-station/station.yaml",
+        "SPS_VAR": "/var/lib/smart-power-station/var",
+        "SPS_SECRETS": "/etc/smart-power-station/secrets",
+    }
+    moved = {name: f"{root}{value}" for name, value in said.items()}
+    command = [root / "opt" / "smart-power-station" / "sps", "services", "--wants", "controller"]
+    here = subprocess.run(
+        ["sh", "-c", text.replace('exec "/opt', f'exec "{root}/opt'), *map(str, command)],
+        env=os.environ | moved, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (here.returncode, here.stderr) == (0, "")
+
+
 def test_state_outside_var_lib_is_refused(tmp_path) -> None:
     environment = os.environ | {"DESTDIR": str(tmp_path), "VENV": sys.prefix, "STATE": "/srv/station"}
     refused = subprocess.run([REPO / "systemd" / "install.sh"], env=environment, check=False, capture_output=True, text=True)

@@ -32,6 +32,13 @@ else
     $pip --require-hashes --requirement "$here/requirements/run.txt"
     $pip --no-deps --no-build-isolation --force-reinstall "$here"
 fi
+# The command line for people, who need not say where everything lies.
+cat >"$DESTDIR$PREFIX/sps" <<WRAPPER
+#!/bin/sh
+export SPS_CONFIG="\${SPS_CONFIG:-$ETC/station.yaml}" SPS_VAR="\${SPS_VAR:-$STATE/var}" SPS_SECRETS="\${SPS_SECRETS:-$ETC/secrets}"
+exec "$PREFIX/venv/bin/sps" "\$@"
+WRAPPER
+chmod 0755 "$DESTDIR$PREFIX/sps"
 cp "$here"/docs/*.md "$DESTDIR$PREFIX/docs/"
 
 fill() { sed -e "s|@PREFIX@|$PREFIX|g; s|@ETC@|$ETC|g; s|@STATE@|$STATE|g; s|@STATE_NAME@|${STATE#/var/lib/}|g" "$1"; }
@@ -49,7 +56,7 @@ systemctl daemon-reload
 cat <<TOLD
 Installed. The station file is $ETC/station.yaml; as shipped it is the simulated station.
 
-  check it   $PREFIX/venv/bin/sps check-config $ETC/station.yaml
+  check it   sudo -u sps $PREFIX/sps check-config $ETC/station.yaml
   start it   systemctl enable --now sps.target
   look       systemctl status 'sps*'   journalctl -u 'sps*' -f   http://127.0.0.1:8080
 

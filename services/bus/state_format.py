@@ -87,10 +87,14 @@ def _bring_forward(service: str, folder: Path, form: int, software: str, steps: 
             steps[service][form - FIRST](folder)
             form += 1
             _stamp(folder, form)
-        if software != version("smart-power-station"):
-            _stamp(folder, form)
     except (OSError, ValueError) as error:
         raise StateFolderError(f"{folder} cannot be brought from form {form} to {target}: {error}") from error
+    if software != version("smart-power-station"):
+        try:
+            _stamp(folder, form)
+        except OSError as error:
+            # The form is right, and only the name of its writer is missing: a full disk stops no upgrade and no control.
+            log.warning("%s cannot be written: %s", folder / FILE, error.strerror)
 
 
 def _stamp(folder: Path, form: int) -> None:

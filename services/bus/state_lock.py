@@ -1,6 +1,7 @@
 """Holds state folders for one process, so that no two write there at once; the system lets go even after `kill -9`."""
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ def _lock(path: Path, var: Path) -> IO[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("a", encoding="utf-8")
+        if os.geteuid() == 0:
+            # Root puts back what another user's services go on with, and a lock that they cannot open would stop them.
+            owner = path.parent.stat()
+            os.fchown(lock.fileno(), owner.st_uid, owner.st_gid)
     except OSError as error:
         raise StateFolderError(
             f"{path.parent} cannot be written ({error.strerror}); make it yours, or name another folder with --var"

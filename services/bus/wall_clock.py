@@ -1,6 +1,7 @@
 """The machine's own clock, as far as it can be believed after a start."""
 
 import ctypes
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +23,17 @@ def system_clock(var: Path) -> SystemClock:
 
 def last_written(var: Path) -> datetime | None:
     """When anything under `var` was last written, by the clock as it stood then; None where there is nothing."""
-    times = [path.stat().st_mtime for path in var.glob("*/*") if path.is_file()]
+    times = [time_s for path in var.glob("*/*") if (time_s := _written_s(path)) is not None]
     return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def _written_s(path: Path) -> float | None:
+    """When the file at `path` was last written; None for a folder, and for what another service has just replaced or keeps to itself."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime if stat.S_ISREG(found.st_mode) else None
 
 
 def synchronised() -> bool:

@@ -184,8 +184,10 @@ def _parsed(path: Path, content: Any) -> Manifest:
         raise BadArchive(f"{path} was made by version {content['software']}; install that or a later version")
     entries = tuple(Entry(str(one["name"]), int(one["size"]), str(one["sha256"])) for one in content["files"])
     for entry in entries:
-        parts = PurePosixPath(entry.name).parts
-        if len(parts) < 2 or parts[0] not in PARTS or any(part in ("..", "/") for part in parts):
+        path_in_it = PurePosixPath(entry.name)
+        parts = path_in_it.parts
+        # As written, too: what follows a doubled slash would be taken for a path of the machine's.
+        if str(path_in_it) != entry.name or ".." in parts or parts[0] not in PARTS or len(parts) < (3 if parts[0] == "state" else 2):
             raise BadArchive(f"{path}: {entry.name!r} is no name for a file of a backup")
     schema = content["journal_schema"]
     formats = {str(service): int(form) for service, form in content["formats"].items()}

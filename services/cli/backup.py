@@ -88,8 +88,6 @@ def _write(station: "Station", config: Path, var: Path, target: Path, *, with_se
 
     target.parent.mkdir(parents=True, exist_ok=True)
     secrets = secrets_folder(var) if with_secrets else None
-    if secrets is not None and not secrets.is_dir():
-        secrets = None
     # Beside the target, not in /tmp, which on a small board is memory.
     with tempfile.TemporaryDirectory(prefix=".sps-backup-", dir=target.parent) as scratch, transfer_progress() as progress:
         staging = Path(scratch)

@@ -21,6 +21,8 @@ JOURNAL = "state/recorder/journal.db"
 _SQLITE = b"SQLite format 3\0"
 _LEFT_OUT = ("alive", "*.log", "journal.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.corrupt-*")
 """Signs of life, logs, what is copied otherwise or was set aside; and whatever is hidden: locks, half-written files, earlier restores."""
+_SECRET = ("recorder/api.token", "gateway/first-password")
+"""What is a password among the state: it leaves with the passwords or not at all. Whose it is makes another."""
 _FOLDERS_LEFT_OUT = ("broker", "operator")
 """What is retained on the bus is retained again by whoever published it; the command line in its container has only scratch."""
 
@@ -44,6 +46,8 @@ def gather(station_file: Path, var: Path, secrets: Path | None, staging: Path) -
     roots += [("secrets", secrets)] if secrets is not None else []
     for prefix, root in roots:
         for path in _files(root):
+            if secrets is None and any(path.match(name) for name in _SECRET):
+                continue
             found[f"{prefix}/{path.relative_to(root)}"] = path
     found["config/station.yaml"] = station_file
     return {name: _staged(path, staging / name) for name, path in found.items()}
@@ -61,7 +65,7 @@ def _staged(path: Path, copy: Path) -> Path:
     with path.open("rb") as file:
         database = file.read(len(_SQLITE)) == _SQLITE
     if database:
-        from services.recorder.backup_api import copy_journal
+        from services.recorder.copying import copy_journal
 
         copy_journal(path, copy)
     else:
@@ -111,7 +115,7 @@ def fetch_journal(station: "Station", headers: dict[str, str], target: Path, tol
 def copy_stopped_journal(var: Path, target: Path) -> bool:
     """Copy the journal of a station that is stopped; False where there is none. Raises CommandFailed, OSError, sqlite3.Error."""
     from services.cli import preflight
-    from services.recorder.backup_api import copy_journal
+    from services.recorder.copying import copy_journal
     from services.recorder.journal import FILE_NAME
 
     journal = var / "recorder" / FILE_NAME

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from services.bus import state_format, state_lock
@@ -70,13 +70,24 @@ def _exchange(path: Path, folders: dict[str, Path], scratch: Path, told: Told) -
         stamp = f"{utc_now():%Y%m%dT%H%M%S}"
         for folder in folders.values():
             (folder / state_format.RESTORING).touch()
-        for folder in folders.values():
-            _swap(folder, folder / f"{BEFORE}{stamp}")
-        for folder in folders.values():
-            (folder / state_format.RESTORING).unlink()
+        _swap_all(folders.values(), f"{BEFORE}{stamp}")
     finally:
         _clear(folders.values())
     return f"put back: {', '.join(folders)}; what was there is in {BEFORE}{stamp} in each folder"
+
+
+def _swap_all(folders: Collection[Path], before: str) -> None:
+    """Exchange each folder's content and take its mark away. Raises CommandFailed: then the marks stand, and no service starts."""
+    try:
+        for folder in folders:
+            _swap(folder, folder / before)
+        for folder in folders:
+            (folder / state_format.RESTORING).unlink()
+    except OSError as error:
+        raise CommandFailed(
+            f"half of it is exchanged: {error}; mend that and restore the same file again."
+            f" Nothing is lost: what was there is in {before} in each folder"
+        ) from error
 
 
 def _clear(folders: Iterable[Path]) -> None:
@@ -86,6 +97,7 @@ def _clear(folders: Iterable[Path]) -> None:
 
 def _swap(folder: Path, before: Path) -> None:
     before.mkdir(mode=0o700)
+    _give_to_owner(before, folder)
     for old in list(folder.iterdir()):
         if old.name not in (state_lock.FILE, state_format.RESTORING, NEW) and not old.name.startswith(BEFORE):
             old.rename(before / old.name)

@@ -1,18 +1,17 @@
 """A copy of the journal while it is being written, for `sps backup`: the recorder alone opens the file, so it makes the copy."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
+from services.recorder.copying import copy_journal
 from services.recorder.guarded import want_token
 
 COPY = ".journal-for-backup.db"
@@ -27,16 +26,6 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     503: {"description": "There is no journal yet, or it cannot be copied now."},
     507: {"description": "The disk has no room for a copy."},
 }
-
-
-def copy_journal(journal: Path, target: Path) -> None:
-    """Copy `journal`, as it stands at one moment, to a file of its own without a log beside it. Raises sqlite3.Error, OSError."""
-    target.unlink(missing_ok=True)
-    source = sqlite3.connect(f"file:{quote(str(journal.absolute()))}?mode=ro", uri=True)
-    with contextlib.closing(source), contextlib.closing(sqlite3.connect(target, isolation_level=None)) as copy:
-        # In one step: one moment for all pages, and in WAL mode no writer waits for it.
-        source.backup(copy, pages=-1)
-        copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def add_backup(app: FastAPI, journal: Path, token: str | None) -> None:

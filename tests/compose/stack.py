@@ -59,20 +59,9 @@ class Stack:
 
     def compose(self, *arguments: str, timeout_s: float = 240, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run docker-compose on it."""
-        command = [program("docker-compose"), "--project-name", self.project, "--project-directory", str(ROOT)]
-        command += [part for file in self.files for part in ("--file", str(ROOT / file))]
-        settings = {
-            "BASE_IMAGE": STAND_IN,
-            "MOSQUITTO_IMAGE": STAND_IN,
-            "SPS_CONFIG_FOLDER": str(self.folder / "config"),
-            "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
-            "SPS_PAGE_PORT": str(self.page_port),
-            # What comes first on PATH may be something else of that name.
-            "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
-        }
         done = subprocess.run(
-            [*command, *arguments],
-            env=self.engine.environment() | settings | environment,
+            self._command(*arguments),
+            env=self._environment() | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -81,6 +70,35 @@ class Stack:
         )
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
         return done
+
+    def sps(self, *arguments: str, given: Path | None = None, timeout_s: float = 240) -> bytes:
+        """Run the command line in its container, as the docs say: what it wrote to standard output. `given` is its standard input."""
+        with (given or Path(os.devnull)).open("rb") as stdin:
+            done = subprocess.run(
+                self._command("run", "--rm", "-T", "sps", *arguments),
+                env=self._environment(),
+                stdin=stdin,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        assert done.returncode == 0, f"sps {' '.join(arguments)}: {done.stderr[-3000:].decode(errors='replace')}"
+        return done.stdout
+
+    def _command(self, *arguments: str) -> list[str]:
+        command = [program("docker-compose"), "--project-name", self.project, "--project-directory", str(ROOT)]
+        return [*command, *(part for file in self.files for part in ("--file", str(ROOT / file))), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return self.engine.environment() | {
+            "BASE_IMAGE": STAND_IN,
+            "MOSQUITTO_IMAGE": STAND_IN,
+            "SPS_CONFIG_FOLDER": str(self.folder / "config"),
+            "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
+            "SPS_PAGE_PORT": str(self.page_port),
+            # What comes first on PATH may be something else of that name.
+            "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
+        }
 
     def container(self, service: str) -> str:
         """Its id."""

@@ -1,6 +1,7 @@
 """`sps backup` and `sps restore` as a person uses them: a running station, one file, and a station that goes on from it."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -66,7 +67,9 @@ def test_a_backup_of_a_running_station_holds_all_that_was_on_disk(backed_up, tmp
 def test_without_being_asked_no_password_leaves(backed_up) -> None:
     folder, _, _ = backed_up
     with tarfile.open(folder / "plain.sps.tar.gz") as tar:
-        assert not [name for name in tar.getnames() if name.startswith("secrets")]
+        assert not [name for name in tar.getnames() if name.startswith("secrets") or name.endswith(("api.token", "first-password"))]
+    with tarfile.open(folder / "whole.sps.tar.gz") as tar:
+        assert "state/recorder/api.token" in tar.getnames()
     assert not list(folder.glob(".sps-backup-*"))
 
 
@@ -136,6 +139,49 @@ def test_a_restore_that_was_interrupted_is_not_started_on_and_can_be_done_again(
     assert sps("restore", folder / "whole.sps.tar.gz", "--yes", "--config", file, "--var", var).returncode == 0
     assert "e1" in (var / "controller" / "state.json").read_text()
     assert before <= rows(var / "recorder" / "journal.db")
+
+
+def test_a_restore_that_cannot_go_on_half_way_says_so_and_loses_nothing(backed_up, tmp_path) -> None:
+    folder, file, _ = backed_up
+    var = tmp_path / "var"
+    for service in ("controller", "recorder"):
+        (var / service).mkdir(parents=True)
+        (var / service / "old").write_text(f"of {service}")
+    stuck = """
+import sys
+from pathlib import Path
+from services.cli.main import app
+rename = Path.rename
+def renamed(path, target):
+    if path.name == "old" and path.parent.name == "recorder":
+        raise OSError(5, "Input/output error", str(path))
+    return rename(path, target)
+Path.rename = renamed
+app()
+"""
+    arguments = ["restore", str(folder / "whole.sps.tar.gz"), "--yes", "--config", str(file), "--var", str(var)]
+    stopped = subprocess.run([sys.executable, "-c", stuck, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert stopped.returncode == 1
+    assert "half of it is exchanged" in stopped.stderr
+    assert "nothing was put back" not in stopped.stderr
+    assert all((var / service / RESTORING).exists() for service in ("controller", "recorder"))
+    assert sps(*arguments).returncode == 0
+    assert {path.read_text() for path in var.rglob("old")} == {"of controller", "of recorder"}
+    assert not list(var.rglob(RESTORING))
+
+
+def test_what_root_puts_back_belongs_to_the_user_whose_folder_it_is(backed_up, tmp_path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    folder, file, _ = backed_up
+    var = tmp_path / "var"
+    (var / "controller").mkdir(parents=True)
+    (var / "controller" / "old").touch()
+    os.chown(var / "controller", 1234, 1234)
+    assert sps("restore", folder / "whole.sps.tar.gz", "--yes", "--config", file, "--var", var).returncode == 0
+    found = {path.name: path.stat().st_uid for path in (var / "controller").iterdir()}
+    assert {"state.json", ".lock"} <= found.keys()
+    assert set(found.values()) == {1234}
 
 
 def test_state_of_a_later_version_is_refused_in_one_clear_line(backed_up, tmp_path) -> None:

@@ -84,6 +84,15 @@ def test_systemd_finds_every_unit_tight(root, unit) -> None:
     assert float(exposure[1]) <= 2.5, said
 
 
+def test_a_unit_may_ask_whether_a_time_service_keeps_the_clock_and_may_not_set_it(root) -> None:
+    unit = Unit(root, "sps@.service", "controller")
+    allowed = unit.settings["SystemCallFilter"]
+    assert {"adjtimex", "clock_adjtime"} <= set(allowed[-1].split())
+    assert "~@privileged" in allowed[-2]
+    assert "ProtectClock" not in unit.settings  # it filters the question with the setting
+    assert unit["CapabilityBoundingSet"] == ""
+
+
 def test_devices_are_reached_only_by_who_needs_them(root) -> None:
     for service in (*SERVICES, "simulator"):
         unit = Unit(root, "sps@.service", service)
@@ -112,6 +121,23 @@ def test_what_a_person_edited_stays_over_an_upgrade(root) -> None:
     )
     assert file.read_text() == "# mine\n" + before
     file.write_text(before)
+
+
+def test_the_command_line_knows_the_places_of_the_installation(root) -> None:
+    text = (root / "opt" / "smart-power-station" / "sps").read_text()
+    said = dict(re.findall(r'(SPS_[A-Z]+)="\$\{\1:-([^}]+)\}"', text))
+    assert said == {
+        "SPS_CONFIG": "/etc/smart-power-station/station.yaml",
+        "SPS_VAR": "/var/lib/smart-power-station/var",
+        "SPS_SECRETS": "/etc/smart-power-station/secrets",
+    }
+    moved = {name: f"{root}{value}" for name, value in said.items()}
+    command = [root / "opt" / "smart-power-station" / "sps", "services", "--wants", "controller"]
+    here = subprocess.run(
+        ["sh", "-c", text.replace('exec "/opt', f'exec "{root}/opt'), *map(str, command)],
+        env=os.environ | moved, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (here.returncode, here.stderr) == (0, "")
 
 
 def test_state_outside_var_lib_is_refused(tmp_path) -> None:

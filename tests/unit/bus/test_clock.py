@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,24 @@ def test_what_was_written_last_is_found(tmp_path) -> None:
         (tmp_path / service / "state").touch()
         os.utime(tmp_path / service / "state", (86400 * day,) * 2)
     assert last_written(tmp_path) == datetime(1970, 1, 6, tzinfo=UTC)
+
+
+def test_a_file_that_its_service_replaces_while_we_look_stops_nobody(tmp_path, monkeypatch) -> None:
+    (tmp_path / "controller").mkdir()
+    for name in ("state", ".state.new"):
+        (tmp_path / "controller" / name).touch()
+        os.utime(tmp_path / "controller" / name, (86400, 86400))
+    stat = Path.stat
+
+    def replaced_meanwhile(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        if path.name == ".state.new":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", replaced_meanwhile)
+    (tmp_path / "controller" / "gone").symlink_to("nowhere")
+    assert last_written(tmp_path) == datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def test_the_kernel_says_whether_the_clock_is_kept() -> None:

@@ -76,3 +76,17 @@ def test_a_half_restored_folder_is_not_started_on(tmp_path) -> None:
     (tmp_path / "controller" / state_format.RESTORING).touch()
     with pytest.raises(StateFolderError, match="run `sps restore` with the same file again"):
         admit(tmp_path, ["controller"])
+
+
+def test_a_full_disk_at_an_upgrade_stops_no_service_whose_folder_is_in_its_form(tmp_path, monkeypatch, caplog) -> None:
+    (tmp_path / "controller").mkdir()
+    (tmp_path / "controller" / "format.json").write_text(json.dumps({"format": 1, "software": "0.0.1"}))
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(state_format, "write_atomic", full)
+    admit(tmp_path, ["controller"])
+    assert "No space left on device" in caplog.text
+    with pytest.raises(StateFolderError, match=r"to 3: .*No space left on device"):
+        admit(tmp_path, ["gateway"], STEPS)

@@ -47,6 +47,8 @@ class Stack:
     files: tuple[str, ...] = LIGHT
     visitor: requests.Session = field(default_factory=requests.Session)
     """A person's browser."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What else `.env` would say."""
 
     @property
     def url(self) -> str:
@@ -59,20 +61,9 @@ class Stack:
 
     def compose(self, *arguments: str, timeout_s: float = 240, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run docker-compose on it."""
-        command = [program("docker-compose"), "--project-name", self.project, "--project-directory", str(ROOT)]
-        command += [part for file in self.files for part in ("--file", str(ROOT / file))]
-        settings = {
-            "BASE_IMAGE": STAND_IN,
-            "MOSQUITTO_IMAGE": STAND_IN,
-            "SPS_CONFIG_FOLDER": str(self.folder / "config"),
-            "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
-            "SPS_PAGE_PORT": str(self.page_port),
-            # What comes first on PATH may be something else of that name.
-            "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
-        }
         done = subprocess.run(
-            [*command, *arguments],
-            env=self.engine.environment() | settings | environment,
+            [*self.command(), *arguments],
+            env=self.environment() | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -81,6 +72,27 @@ class Stack:
         )
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
         return done
+
+    def command(self) -> list[str]:
+        """docker-compose for this project."""
+        command = [program("docker-compose"), "--project-name", self.project, "--project-directory", str(ROOT)]
+        return command + [part for file in self.files for part in ("--file", str(ROOT / file))]
+
+    def environment(self) -> dict[str, str]:
+        """What it is run with."""
+        return (
+            self.engine.environment()
+            | self.settings
+            | {
+                "BASE_IMAGE": STAND_IN,
+                "MOSQUITTO_IMAGE": STAND_IN,
+                "SPS_CONFIG_FOLDER": str(self.folder / "config"),
+                "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
+                "SPS_PAGE_PORT": str(self.page_port),
+                # What comes first on PATH may be something else of that name.
+                "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
+            }
+        )
 
     def container(self, service: str) -> str:
         """Its id."""

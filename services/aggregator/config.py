@@ -83,6 +83,11 @@ class ApiSection(Section):
     def _together(self) -> "ApiSection":
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together: name both, or neither")
+        if not is_loopback(self.host) and self.cert_file is None and not (self.published or "").startswith("https:"):
+            raise ValueError(
+                f"host: {self.host} can be reached from elsewhere, so what people share would travel in the open;"
+                " name cert_file and key_file, or, behind a proxy that speaks https, published: https://..."
+            )
         return self
 
 

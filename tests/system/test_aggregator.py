@@ -304,7 +304,8 @@ def test_it_beats_while_its_broker_hears_it_and_no_second_one_takes_its_state(ru
 
 
 def test_beyond_loopback_its_page_asks_for_a_password_and_its_api_for_a_token(tmp_path: Path) -> None:
-    with aggregator(tmp_path, page={"host": "0.0.0.0"}, api={"host": "0.0.0.0"}) as one:
+    placed = {"SPS_AGGREGATOR_PAGE_HOST": "0.0.0.0", "SPS_AGGREGATOR_API_HOST": "0.0.0.0"}
+    with aggregator(tmp_path, environment=placed) as one:
         assert requests.get(one.page, timeout=5).url == f"{one.page}/login"
         assert len((one.context.secrets / "aggregator/first-password").read_text(encoding="utf-8").strip()) > 12
         assert one.enrol("house-1").put({}).status_code != 401

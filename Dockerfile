@@ -124,6 +124,21 @@ LABEL org.opencontainers.image.title="Smart Power Station: Home Assistant discov
 COPY --from=common /venv /venv
 CMD ["python", "-m", "services.home_assistant"]
 
+FROM common AS aggregator-dependencies
+COPY requirements/images/aggregator.txt ./
+RUN ${INSTALL} --require-hashes --requirement aggregator.txt
+
+FROM runtime AS aggregator
+LABEL org.opencontainers.image.title="Smart Power Station: Reference aggregator"
+COPY --from=aggregator-dependencies /venv /venv
+# Volumes that its broker, in a container beside it, sees too.
+USER 0:0
+RUN install -d -o sps -g sps -m 0700 /secrets/aggregator /secrets/aggregator/mosquitto /var/lib/sps/aggregator/broker
+USER 10001:10001
+# hadolint ignore=DL3064
+ENV SPS_AGGREGATOR_CONFIG=/etc/sps/aggregator.yaml
+CMD ["python", "-m", "services.aggregator"]
+
 FROM common AS simulator-dependencies
 COPY requirements/images/simulator.txt ./
 RUN ${INSTALL} --require-hashes --requirement simulator.txt

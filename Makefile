@@ -24,7 +24,7 @@ EXTRAS_controller := controller
 EXTRAS_recorder := recorder
 EXTRAS_gateway := gateway
 EXTRAS_home-assistant :=
-EXTRAS_aggregator := aggregator
+EXTRAS_aggregator := aggregator postgres
 EXTRAS_simulator := simulator
 EXTRAS_setup := setup bluetti-bridge relay-bridge discover report
 EXTRAS_package := package
@@ -66,7 +66,7 @@ bench-compose: .venv/.installed-dev  ## measure the stack in containers: memory,
 	@exec $(BIN)/python -m tests.benchmarks --only compose_memory,compose_first_decision,compose_cpu
 
 images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 to choose
-	@for image in $(filter-out aggregator package,$(IMAGES)); do \
+	@for image in $(filter-out package,$(IMAGES)); do \
 		$(DOCKER) build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
 			$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . >/dev/null && \

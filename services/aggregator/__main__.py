@@ -17,8 +17,9 @@ from services.core.config.load import ConfigError
 def main() -> int:
     """Run until SIGTERM or SIGINT, then exit 0; 2 for a wrong file, 1 for the rest."""
     parser = argparse.ArgumentParser(prog="python -m services.aggregator")
-    parser.add_argument("--config", type=Path, default=DEFAULT_FILE, help="the aggregator's file (default: %(default)s)")
-    parser.add_argument("--var", type=Path, default=Path("var"), help="folder for state (default: %(default)s)")
+    config, var = os.environ.get("SPS_AGGREGATOR_CONFIG") or DEFAULT_FILE, os.environ.get("SPS_VAR") or "var"
+    parser.add_argument("--config", type=Path, default=Path(config), help="the aggregator's file (default: %(default)s)")
+    parser.add_argument("--var", type=Path, default=Path(var), help="folder for state (default: %(default)s)")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     arguments = parser.parse_args()
     set_up_logging(arguments.log_level, "aggregator")

@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.bus.deployment import host_and_port, url_of
 from services.core.config.aggregator import KEY_ID, NETWORK, SecretName
 from services.core.config.base import Port, Section
 from services.core.config.load import ConfigError, Problem, parse_file
 from services.core.config.web import is_loopback
 
 DEFAULT_FILE = Path("config/aggregator.yaml")
+PUBLISHED = r"^[^\s:/@]+:[0-9]{1,5}$"
 
 
 def _known_zone(name: str) -> str:
@@ -37,6 +39,16 @@ class BrokerSection(Section):
     cert_file: SecretName | None = None
     key_file: SecretName | None = None
     """The broker's own certificate and key, where it is started here with TLS."""
+    published: Annotated[str, Field(pattern=PUBLISHED)] | None = None
+    """`host:port` under which stations reach it over TLS, where that is another than `host` and `port`."""
+
+    @property
+    def for_stations(self) -> tuple[str, int, bool]:
+        """Host, port, and whether over TLS: what stations write into their files."""
+        if self.published is None:
+            return self.host, self.port, self.tls
+        host, _, port = self.published.rpartition(":")
+        return host, int(port), True
 
     @model_validator(mode="after")
     def _safe(self) -> "BrokerSection":
@@ -55,15 +67,27 @@ class ApiSection(Section):
     cert_file: SecretName | None = None
     key_file: SecretName | None = None
     """For https. Unset: http, for loopback, or behind a proxy that speaks https."""
+    published: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None = None
+    """The base URL under which stations reach it, where `host` and `port` do not say."""
     batches_per_minute: int = Field(default=60, ge=1, le=100_000)
     """What one station may send on the long run; a minute's worth at once. More is answered 429."""
     max_body_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
     """As sent; unpacked, a batch may have `MAX_BODY_BYTES` of the wire's contract."""
 
+    @property
+    def for_stations(self) -> str:
+        """The base URL that stations write into their files."""
+        return self.published or f"{'https' if self.cert_file else 'http'}://{self.host}:{self.port}"
+
     @model_validator(mode="after")
     def _together(self) -> "ApiSection":
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together: name both, or neither")
+        if not is_loopback(self.host) and self.cert_file is None and not (self.published or "").startswith("https:"):
+            raise ValueError(
+                f"host: {self.host} can be reached from elsewhere, so what people share would travel in the open;"
+                " name cert_file and key_file, or, behind a proxy that speaks https, published: https://..."
+            )
         return self
 
 
@@ -130,14 +154,22 @@ def placed(file: AggregatorFile, environment: Mapping[str, str]) -> AggregatorFi
         if not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ConfigError([Problem(None, "SPS_BROKER_PORT", port, "a port is a number from 1 to 65535")])
         changes["broker"]["port"] = int(port)
-    for variable, section, field in (
-        ("SPS_AGGREGATOR_API_HOST", "api", "host"),
-        ("SPS_AGGREGATOR_PAGE_HOST", "page", "host"),
-        ("SPS_AGGREGATOR_PAGE_PUBLISHED", "page", "published"),
+    for variable, section, field, read in (
+        ("SPS_AGGREGATOR_BROKER_PUBLISHED", "broker", "published", host_and_port),
+        ("SPS_AGGREGATOR_API_HOST", "api", "host", _as_it_is),
+        ("SPS_AGGREGATOR_API_PUBLISHED", "api", "published", url_of),
+        ("SPS_AGGREGATOR_API_CERT_FILE", "api", "cert_file", _as_it_is),
+        ("SPS_AGGREGATOR_API_KEY_FILE", "api", "key_file", _as_it_is),
+        ("SPS_AGGREGATOR_PAGE_HOST", "page", "host", _as_it_is),
+        ("SPS_AGGREGATOR_PAGE_PUBLISHED", "page", "published", host_and_port),
     ):
-        if (value := said.get(variable)) is not None:
+        if (value := read(said, variable)) is not None:
             changes[section][field] = value
     update: dict[str, object] = {name: getattr(file, name).model_copy(update=change) for name, change in changes.items() if change}
     if (url := said.get("SPS_AGGREGATOR_DATABASE")) is not None:
         update["database"] = url
     return file.model_copy(update=update)
+
+
+def _as_it_is(said: Mapping[str, str], name: str) -> str | None:
+    return said.get(name)

@@ -60,6 +60,11 @@ class Line:
         self._client.loop_stop()
 
     @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us."""
+        return self.problem is None
+
+    @property
     def epoch(self) -> int:
         """Counts the connections; what was retained comes anew with each."""
         return self._epoch

@@ -1,5 +1,7 @@
 """How the aggregator starts: its file, clock, folders and secrets."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +10,14 @@ from sqlalchemy import Engine
 from services.aggregator.config import AggregatorFile
 from services.aggregator.keys import StationSecrets, Unusable, signing_key
 from services.aggregator.store.database import StoreError, open_database
+from services.bus import deployment, state_format, state_lock
+from services.bus.beating import Heartbeat
 from services.bus.clock import Clock, SystemClock
+from services.bus.state_format import StateFolderError
+from services.bus.systemd import Systemd
 from services.bus.uplink.signing import public_text
+
+NAME = "aggregator"
 
 
 class CannotStart(Exception):
@@ -29,7 +37,22 @@ class Context:
     @property
     def state(self) -> Path:
         """The aggregator's own state."""
-        return self.var / "aggregator"
+        return self.var / NAME
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the state for this process alone, in the form that this version writes. Raises CannotStart."""
+        try:
+            with state_lock.hold(self.var, [NAME]):
+                state_format.admit(self.var, [NAME])
+                yield
+        except StateFolderError as error:
+            raise CannotStart(str(error)) from None
+
+    def heartbeat(self) -> Heartbeat:
+        """The running aggregator's own. Raises ConfigError for an environment variable that makes no sense."""
+        surroundings = deployment.here()
+        return Heartbeat(NAME, surroundings.alive or self.var, Systemd(surroundings.notify_socket))
 
     def secret_path(self, name: str | None) -> Path | None:
         """The file of a secret that the configuration names."""

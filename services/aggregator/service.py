@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from services.aggregator import broker_files
 from services.aggregator.api import create_api
-from services.aggregator.config import BrokerSection
+from services.aggregator.config import ApiSection, BrokerSection, PageSection
 from services.aggregator.desk import Desk
 from services.aggregator.gate import Gate
 from services.aggregator.keys import StationSecrets, Unusable, signing_key
@@ -30,10 +30,10 @@ from services.aggregator.signals import Signals
 from services.aggregator.store import deletion
 from services.aggregator.store.writer import Writer
 from services.bus import web
+from services.bus.beating import Heartbeat
 from services.bus.broker import BrokerError
 from services.bus.broker.choose import find_mosquitto, refuse_taken_port
 from services.bus.broker.mosquitto import Child
-from services.core.config.station import Endpoint
 
 LOOK_EVERY_S = 0.5
 MAX_CONNECTIONS = 2_000
@@ -43,7 +43,13 @@ log = logging.getLogger(__name__)
 
 
 async def run(context: Context) -> None:
-    """Run until cancelled. Raises CannotStart with one line for a person."""
+    """Run until cancelled. Raises CannotStart with one line for a person, and ConfigError."""
+    heartbeat = context.heartbeat()
+    with context.alone():
+        await _run(context, heartbeat)
+
+
+async def _run(context: Context, heartbeat: Heartbeat) -> None:
     file = context.file
     key, secrets = _checked(context)
     engine = context.open_database()
@@ -55,16 +61,18 @@ async def run(context: Context) -> None:
             log.warning("the page's first password lies in %s; `sps aggregator password` sets your own", access.first_password)
         async with _broker(context) as child:
             line = Line(f"sps-aggregator-{file.network}", broker_files.OWN_USER, secrets.own("mqtt"), Signals.filters(file), _tls(context))
+            heartbeat.follow(line)
             signals = Signals(file, line, engine, writer, key, context.clock)
             due = asyncio.Event()
             gate = Gate(engine, secrets, context.clock, file.api.batches_per_minute)
             api = create_api(file, engine, writer, gate, context.clock, due.set)
             hosts = allowed_hosts(file.page.host, file.page.port, file.page.published)
             page = create_page(desk, access, hosts, signals.nudged.set, lambda: line.problem)
-            with _listen(file.api.host, file.api.port) as for_stations, _listen(file.page.host, file.page.port) as for_people:
+            with _listen(file.api) as for_stations, _listen(file.page) as for_people:
                 line.start(_own_way(file.broker), file.broker.port)
                 try:
                     async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(heartbeat.run(), name="aggregator: heartbeat")
                         tasks.create_task(signals.send(), name="aggregator: events")
                         tasks.create_task(signals.doubt(), name="aggregator: presence")
                         tasks.create_task(signals.hear(), name="aggregator: answers")
@@ -108,11 +116,13 @@ async def _serve_api(context: Context, api: FastAPI, listener: socket.socket) ->
     await web.serve(api, listener, most=MAX_CONNECTIONS, certificate=certificate)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(at: ApiSection | PageSection) -> socket.socket:
     try:
-        return web.listen(Endpoint(host=host, port=port))
+        return web.listen(at)
     except OSError as error:
-        raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}; set another port in the aggregator's file") from None
+        raise CannotStart(
+            f"cannot listen on {at.host} port {at.port}: {error.strerror}; set another port in the aggregator's file"
+        ) from None
 
 
 @contextlib.asynccontextmanager

@@ -59,12 +59,12 @@ class Deployment:
         return cls(
             broker_host=said.get("SPS_BROKER_HOST"),
             broker_port=_port(said, "SPS_BROKER_PORT"),
-            recorder_url=_url(said, "SPS_RECORDER_URL"),
+            recorder_url=url_of(said, "SPS_RECORDER_URL"),
             recorder_host=said.get("SPS_RECORDER_HOST"),
             recorder_port=_port(said, "SPS_RECORDER_PORT"),
             web_host=said.get("SPS_WEB_HOST"),
             web_port=_port(said, "SPS_WEB_PORT"),
-            web_published=_host_and_port(said, "SPS_WEB_PUBLISHED"),
+            web_published=host_and_port(said, "SPS_WEB_PUBLISHED"),
             simulator_host=said.get("SPS_SIMULATOR_HOST"),
             secrets=_path(said, "SPS_SECRETS"),
             alive=_path(said, "SPS_ALIVE"),
@@ -72,7 +72,7 @@ class Deployment:
             metrics_host=said.get("SPS_METRICS_HOST", "127.0.0.1"),
             bluetooth_lock=_path(said, "SPS_BLUETOOTH_LOCK"),
             idle=_switch(said, "SPS_IDLE"),
-            influx_url=_url(said, "SPS_INFLUX_URL"),
+            influx_url=url_of(said, "SPS_INFLUX_URL"),
             notify_socket=said.get("NOTIFY_SOCKET"),
         )
 
@@ -134,7 +134,8 @@ def _switch(said: Mapping[str, str], name: str) -> bool:
     return text == "1"
 
 
-def _url(said: Mapping[str, str], name: str) -> str | None:
+def url_of(said: Mapping[str, str], name: str) -> str | None:
+    """The base URL that variable `name` says; None if it says nothing. Raises ConfigError."""
     if (text := said.get(name)) is None:
         return None
     try:
@@ -147,7 +148,8 @@ def _url(said: Mapping[str, str], name: str) -> str | None:
     return text.rstrip("/")
 
 
-def _host_and_port(said: Mapping[str, str], name: str) -> str | None:
+def host_and_port(said: Mapping[str, str], name: str) -> str | None:
+    """The address and port that variable `name` says; None if it says nothing. Raises ConfigError."""
     if (text := said.get(name)) is None:
         return None
     try:

@@ -13,7 +13,8 @@ def write_atomic(path: Path, data: bytes, *, private: bool = False) -> None:
     temporary = path.with_name(f".{path.name}.new")
     if private:
         temporary.unlink(missing_ok=True)
-    with open(temporary, "wb", opener=_private if private else None) as file:
+    flags, mode = (os.O_EXCL, 0o600) if private else (os.O_TRUNC, 0o666)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -24,10 +25,6 @@ def write_atomic(path: Path, data: bytes, *, private: bool = False) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 def read_state(path: Path) -> bytes | None:

@@ -43,6 +43,7 @@ def run(
     from services.aggregator.runtime import CannotStart
     from services.aggregator.service import run as serve
     from services.bus.runtime import set_up_logging, until_signalled
+    from services.core.config.load import ConfigError
 
     set_up_logging("info" if verbose else "warning", "aggregator")
     chosen = context(config, var)
@@ -60,6 +61,8 @@ Aggregator of network '{file.network}'.
     )
     try:
         asyncio.run(until_signalled(serve(chosen)))
+    except ConfigError as error:
+        fail("; ".join(str(problem) for problem in error.problems), WRONG_USAGE)
     except CannotStart as error:
         fail(str(error))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from services.aggregator.keys import StationSecrets, write_private
 from services.aggregator.runtime import Context
 from services.aggregator.store.stations import Enrolled
+from services.core.config.aggregator import BESIDE
 from services.core.config.web import is_loopback
 
 MQTT_SECRET, HTTP_SECRET = "aggregator-link/mqtt", "aggregator-link/http"
@@ -16,10 +17,9 @@ MQTT_SECRET, HTTP_SECRET = "aggregator-link/mqtt", "aggregator-link/http"
 def station_lines(context: Context, one: Enrolled, *, written: bool) -> str:
     """The section `aggregator` of the station's file; with the secrets themselves where they are not `written` yet."""
     file, secrets = context.file, context.station_secrets()
-    tls = file.broker.tls
-    scheme = "https" if file.api.cert_file else "http"
+    host, port, tls = file.broker.for_stations
     hints = []
-    if is_loopback(file.broker.host) or file.broker.host == "0.0.0.0":  # noqa: S104 - compared, not bound
+    if is_loopback(host) or host == "0.0.0.0" or host in BESIDE:  # noqa: S104 - compared, not bound
         hints.append("# On another machine, put the aggregator's address in place of the hosts, with tls: true and https.")
     lines = [
         "# into the station's file:",
@@ -28,13 +28,13 @@ def station_lines(context: Context, one: Enrolled, *, written: bool) -> str:
         f"  network: {file.network}",
         f"  name: {one.name}",
         "  mqtt:",
-        f"    host: {file.broker.host}",
-        f"    port: {file.broker.port}",
+        f"    host: {host}",
+        f"    port: {port}",
         f"    tls: {str(tls).lower()}",
         f"    user: {one.name}",
         f"    secret: {MQTT_SECRET}",
         "  http:",
-        f"    url: {scheme}://{file.api.host}:{file.api.port}",
+        f"    url: {file.api.for_stations}",
         "    auth: hmac",
         f"    secret: {HTTP_SECRET}",
         "  require_signed: true",

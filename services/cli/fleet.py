@@ -61,7 +61,7 @@ def simulate(
         credentials=_credentials(number, stations, config, var),
         network=file.network,
         broker=_address(broker) if broker else (file.broker.host, file.broker.port),
-        url=url or f"{'https' if file.api.cert_file else 'http'}://{file.api.host}:{file.api.port}",
+        url=url or file.api.for_stations,
         keys={file.key_id: chosen.public_key()},
         history_hours=history,
         opt_out=opt_out,

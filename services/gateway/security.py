@@ -8,27 +8,13 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.bus.web_headers import with_headers
 from services.gateway.problems import Problem, answer
 
 MAX_BODY_BYTES = 65_536
 _OF_ADDRESSES = frozenset("0123456789abcdefABCDEF.:[]")
 FORM = "application/x-www-form-urlencoded"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    # With `no-referrer` a browser would send our own forms with `Origin: null`.
-    (b"referrer-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +61,13 @@ class Guard:
     def __init__(self, app: ASGIApp, names: Names) -> None:
         self._app = app
         self._names = names
-        self._headers = (*HEADERS, HSTS) if names.tls else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer why not; set the security headers either way."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        private = not scope["path"].startswith("/static/")
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", []), *self._headers]
-                if private and not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
-                message["headers"] = headers
-            await send(message)
-
+        guarded = with_headers(send, scope["path"], tls=self._names.tls)
         if (refusal := self._refusal(scope)) is not None:
             await refusal(scope, receive, guarded)
         elif scope["method"] in READS:

@@ -47,6 +47,8 @@ class Stack:
     files: tuple[str, ...] = LIGHT
     visitor: requests.Session = field(default_factory=requests.Session)
     """A person's browser."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What else `.env` would say."""
 
     @property
     def url(self) -> str:
@@ -60,8 +62,8 @@ class Stack:
     def compose(self, *arguments: str, timeout_s: float = 240, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run docker-compose on it."""
         done = subprocess.run(
-            self._command(*arguments),
-            env=self._environment() | environment,
+            [*self.command(), *arguments],
+            env=self.environment() | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -75,8 +77,8 @@ class Stack:
         """Run the command line in its container, as the docs say: what it wrote to standard output. `given` is its standard input."""
         with (given or Path(os.devnull)).open("rb") as stdin:
             done = subprocess.run(
-                self._command("run", "--rm", "-T", "sps", *arguments),
-                env=self._environment(),
+                [*self.command(), "run", "--rm", "-T", "sps", *arguments],
+                env=self.environment(),
                 stdin=stdin,
                 capture_output=True,
                 timeout=timeout_s,
@@ -85,20 +87,26 @@ class Stack:
         assert done.returncode == 0, f"sps {' '.join(arguments)}: {done.stderr[-3000:].decode(errors='replace')}"
         return done.stdout
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self) -> list[str]:
+        """docker-compose for this project."""
         command = [program("docker-compose"), "--project-name", self.project, "--project-directory", str(ROOT)]
-        return [*command, *(part for file in self.files for part in ("--file", str(ROOT / file))), *arguments]
+        return command + [part for file in self.files for part in ("--file", str(ROOT / file))]
 
-    def _environment(self) -> dict[str, str]:
-        return self.engine.environment() | {
-            "BASE_IMAGE": STAND_IN,
-            "MOSQUITTO_IMAGE": STAND_IN,
-            "SPS_CONFIG_FOLDER": str(self.folder / "config"),
-            "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
-            "SPS_PAGE_PORT": str(self.page_port),
-            # What comes first on PATH may be something else of that name.
-            "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
-        }
+    def environment(self) -> dict[str, str]:
+        """What it is run with."""
+        return (
+            self.engine.environment()
+            | self.settings
+            | {
+                "BASE_IMAGE": STAND_IN,
+                "MOSQUITTO_IMAGE": STAND_IN,
+                "SPS_CONFIG_FOLDER": str(self.folder / "config"),
+                "SPS_SECRETS_FOLDER": str(self.folder / "secrets"),
+                "SPS_PAGE_PORT": str(self.page_port),
+                # What comes first on PATH may be something else of that name.
+                "PATH": f"/usr/bin:{os.environ.get('PATH', '')}",
+            }
+        )
 
     def container(self, service: str) -> str:
         """Its id."""

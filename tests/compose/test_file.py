@@ -16,8 +16,15 @@ from tests.compose.engine import NoEngine, program
 from tests.compose.stack import ROOT
 
 MAIN = "docker-compose.yml"
-PARTS = ("compose/light.yml", "compose/tls.yml", "compose/bluetooth.yml", "compose/i2c.yml")
-GIVEN = {"SPS_BROKER_NAMES": "powerstation.local", "SPS_I2C_GROUP": "998"}
+PARTS = ("compose/light.yml", "compose/tls.yml", "compose/bluetooth.yml", "compose/i2c.yml", "compose/aggregator-tls.yml")
+GIVEN = {
+    "SPS_BROKER_NAMES": "powerstation.local",
+    "SPS_I2C_GROUP": "998",
+    "SPS_AGGREGATOR_NAME": "dr.example.org",
+    "SPS_AGGREGATOR_TLS": "/etc/tls",
+}
+PAIR = {"aggregator", "aggregator-broker"}
+"""By a profile of their own."""
 ONE_SHOT = {"setup", "influxdb-setup"}
 COMBINATIONS = [(MAIN, *parts) for count in range(len(PARTS) + 1) for parts in itertools.combinations(PARTS, count)]
 BIN = Path(sys.executable).parent
@@ -105,7 +112,11 @@ def test_what_runs_for_long_comes_back_and_is_watched(services) -> None:
 
 def test_nothing_is_published_beyond_this_machine_unless_asked_and_never_the_brokers_plain_port() -> None:
     published = {name: service["ports"] for name, service in resolved(MAIN)["services"].items() if "ports" in service}
-    assert published == {"gateway": ["127.0.0.1:8080:8080/tcp"], "grafana": ["127.0.0.1:3000:3000/tcp"]}
+    assert published == {
+        "gateway": ["127.0.0.1:8080:8080/tcp"],
+        "grafana": ["127.0.0.1:3000:3000/tcp"],
+        "aggregator": ["127.0.0.1:8091:8091/tcp"],
+    }
     tls = resolved(MAIN, "compose/tls.yml")["services"]["mosquitto"]["ports"]
     assert tls == ["0.0.0.0:8883:8883/tcp"]
 
@@ -119,11 +130,31 @@ def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
     assert listeners(MAIN, "compose/tls.yml") == ["tls"]
 
 
+def test_the_aggregator_comes_by_its_profile_alone_and_keeps_off_the_house_s_bus() -> None:
+    whole = resolved(MAIN)["services"]
+    assert {name for name, service in whole.items() if service.get("profiles") == ["aggregator"]} == PAIR
+    assert all(set(whole[name]["networks"]) == {"outside"} for name in PAIR)
+    assert not any(set(service.get("depends_on", {})) & PAIR for name, service in whole.items() if name not in PAIR)
+
+
+def test_stations_elsewhere_reach_the_aggregator_over_tls_and_no_other_way() -> None:
+    whole = resolved(MAIN, "compose/aggregator-tls.yml")["services"]
+    assert whole["aggregator-broker"]["ports"] == ["0.0.0.0:8884:8884/tcp"]
+    assert set(whole["aggregator"]["ports"]) == {"0.0.0.0:8090:8090/tcp", "127.0.0.1:8091:8091/tcp"}
+    environment = whole["aggregator"]["environment"]
+    assert environment["SPS_AGGREGATOR_API_CERT_FILE"] == "tls/server.crt"
+    assert environment["SPS_AGGREGATOR_API_PUBLISHED"] == "https://dr.example.org:8090"
+    assert environment["SPS_AGGREGATOR_BROKER_PUBLISHED"] == "dr.example.org:8884"
+    mounts = {mount.split(":")[1]: source(mount) for mount in whole["aggregator-broker"]["volumes"]}
+    assert mounts["/mosquitto/extra"].endswith("/extra/aggregator-tls")
+
+
 def test_only_the_inner_network_reaches_the_broker() -> None:
     whole = resolved(MAIN)
     assert whole["networks"]["bus"]["internal"] is True
     assert set(whole["services"]["mosquitto"]["networks"]) == {"bus"}
     outside = {name for name, service in whole["services"].items() if "outside" in service.get("networks", {})}
+    outside -= PAIR
     assert outside == {"relay-bridge", "controller", "gateway", "grafana"}
 
 
@@ -133,9 +164,16 @@ def test_a_container_gets_its_own_secrets_and_its_own_state_and_no_other(service
             continue
         volumes = {source(mount) for mount in service["volumes"] if re.match(r"[a-z]", source(mount))}
         allowed = {f"{name}-{kind}" for kind in ("secrets", "state", "data")} | {"bluetooth"}
+        if name == "aggregator":  # which writes what its broker reads
+            allowed |= {"aggregator-broker-secrets", "aggregator-broker-state"}
         if name == "sps":  # its backup reads everybody's state, and nobody's secrets but its own
             allowed = {"operator-secrets", *(volume for volume in volumes if volume.endswith("-state"))}
         assert volumes <= allowed, name
+
+
+def test_the_aggregators_broker_reads_its_passwords_and_writes_none(services) -> None:
+    mounts = [mount for mount in services["aggregator-broker"]["volumes"] if source(mount) == "aggregator-broker-secrets"]
+    assert mounts == ["aggregator-broker-secrets:/mosquitto/secrets:ro"]
 
 
 def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
@@ -156,7 +194,9 @@ def test_images_of_others_are_pinned() -> None:
 
 def test_the_limits_fit_a_board_with_one_gigabyte_and_without_influxdb_and_grafana_one_with_half() -> None:
     limits = {
-        name: mebibytes(service["mem_limit"]) for name, service in resolved(MAIN)["services"].items() if name not in ONE_SHOT | {"sps"}
+        name: mebibytes(service["mem_limit"])
+        for name, service in resolved(MAIN)["services"].items()
+        if name not in ONE_SHOT | PAIR | {"sps"}
     }
     # A real station has no simulator, and these two rest in 2 MB each.
     resting = limits["simulator"] + limits["home-assistant"]

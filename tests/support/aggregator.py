@@ -59,7 +59,7 @@ class Aggregator:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, within_s: float = 20) -> None:
+    def start(self, within_s: float = 60) -> None:
         """Start it, and wait until it is connected to its broker."""
         command = [sys.executable, "-m", "services.aggregator", "--config", str(self.path), "--var", str(self.var)]
         with self.log.open("ab") as output:

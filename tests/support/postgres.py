@@ -42,7 +42,7 @@ class Postgres:
         options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"]
         command = [*self._as_nobody(), str(self._programs / "postgres"), "-D", str(self.folder), *options]
         self._process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         ready = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         while subprocess.run(ready, check=False).returncode:
             assert time.monotonic() < deadline, "PostgreSQL does not answer"

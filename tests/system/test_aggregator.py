@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +16,9 @@ from sqlalchemy import func, select
 from services.aggregator.calling import Typed
 from services.aggregator.store import fleet
 from services.aggregator.store.schema import record
+from services.bus.heartbeat import verdict
 from services.bus.uplink import old_form
-from services.bus.uplink.batches import MAX_BODY_BYTES
+from services.bus.uplink.batches import MAX_BODY_BYTES, stations_path
 from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key, verify
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
@@ -288,3 +291,32 @@ def test_the_older_form_goes_out_and_comes_back(tmp_path: Path) -> None:
             assert event.immediate
             client.publish(f"OpenDemandResponse/Participant/{station.name}", f"{event.id}#ongoing#2026-06-01 16:00:00#2026-06-01 16:00:00")
             wait_until(lambda: row_of(one, "in-both-forms").ongoing == 1, what="its answer")
+
+
+def test_it_beats_while_its_broker_hears_it_and_no_second_one_takes_its_state(running: Aggregator) -> None:
+    wait_until(lambda: verdict("aggregator", running.var)[0], 20, what="a heartbeat")
+    assert json.loads((running.context.state / "format.json").read_text(encoding="utf-8"))["format"] == 1
+    command = [sys.executable, "-m", "services.aggregator", "--config", str(running.path), "--var", str(running.var)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "another sps is running" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_beyond_loopback_its_page_asks_for_a_password_and_its_api_for_a_token(tmp_path: Path) -> None:
+    placed = {"SPS_AGGREGATOR_PAGE_HOST": "0.0.0.0", "SPS_AGGREGATOR_API_HOST": "0.0.0.0"}
+    with aggregator(tmp_path, environment=placed) as one:
+        assert requests.get(one.page, timeout=5).url == f"{one.page}/login"
+        assert len((one.context.secrets / "aggregator/first-password").read_text(encoding="utf-8").strip()) > 12
+        assert one.enrol("house-1").put({}).status_code != 401
+        assert requests.put(f"{one.url}{stations_path('house-1')}", json={}, timeout=5).status_code == 401
+
+
+def test_state_that_a_later_version_wrote_is_left_alone(tmp_path: Path) -> None:
+    one = Aggregator(tmp_path)
+    (one.context.state / "format.json").write_text('{"format": 99, "software": "9.9"}', encoding="utf-8")
+    command = [sys.executable, "-m", "services.aggregator", "--config", str(one.path), "--var", str(one.var)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    one.close()
+    assert refused.returncode == 1
+    assert "was written by version 9.9" in refused.stderr

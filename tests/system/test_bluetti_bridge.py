@@ -123,11 +123,3 @@ async def test_no_more_connections_than_allowed(broker: TestBroker, plain: Plain
         await wait_for(lambda: len(heard(plain, "battery/reading")) == 3, 15, what="three readings")
         await asyncio.sleep(1.5)
         assert len(heard(plain, "battery/reading")) == 3
-
-
-def test_an_emulated_bluetti_needs_a_port_for_the_controls(broker: TestBroker, tmp_path: Path) -> None:
-    file = station_file(tmp_path, battery={"driver": "bluetti_ble", "address": "hci:tcp:127.0.0.1:9"})
-    command = [sys.executable, "-m", "services.simulator", "--config", str(file), "--var", str(tmp_path / "var")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2
-    assert "simulation.port_address" in done.stderr

@@ -102,7 +102,11 @@ def test_with_certificates_events_and_data_go_encrypted(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with aggregator(tmp_path) as one:
-        second = sps(tmp_path, "aggregator", "run")
+        assert "another sps is running" in sps(tmp_path, "aggregator", "run").stderr
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "aggregator.yaml").write_text(one.path.read_text(encoding="utf-8"), encoding="utf-8")
+        second = sps(other, "aggregator", "run")
         assert second.returncode == 1
         assert str(one.file.broker.port) in second.stderr
         assert "Traceback" not in second.stderr

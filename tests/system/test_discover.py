@@ -21,7 +21,7 @@ from tests.support.bluetti import emulated_bluetti
 from tests.support.house import SteadyWire
 from tests.support.ports import free_port
 
-SECONDS = 2.0
+SECONDS = 4.0
 NAME = "shellyplus1pm-a8032ab12345"
 
 

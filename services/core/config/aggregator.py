@@ -11,6 +11,9 @@ NAME = r"^[A-Za-z0-9_-]{1,32}$"
 KEY_ID = r"^[A-Za-z0-9._-]{1,64}$"
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
 """The name of a file in the folder `secrets` beside the state folder, perhaps in one folder below it."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+BESIDE = ("aggregator", "aggregator-broker")
+"""The containers of the Compose profile `aggregator`: between them and the station's lies one machine's own network."""
 
 
 class AggregatorMqtt(Section):
@@ -44,8 +47,8 @@ class AggregatorMqtt(Section):
             raise ValueError("tls is off, so ca_file and client_cert would do nothing; switch it on, or leave them out")
         if self.secret is not None and self.user is None:
             raise ValueError("a secret needs the user it belongs to")
-        if self.secret is not None and not self.tls and self.host not in ("127.0.0.1", "localhost", "::1"):
-            raise ValueError("without TLS the password would travel in the open; switch tls on")
+        if self.secret is not None and not self.tls and self.host not in LOOPBACK + BESIDE:
+            raise ValueError("without TLS the password would travel in the open; switch tls on (only this machine goes without)")
         return self
 
 
@@ -72,7 +75,7 @@ class AggregatorHttp(Section):
     @model_validator(mode="after")
     def _signed(self) -> "AggregatorHttp":
         host = self.url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
-        if self.url.startswith("http:") and host not in ("127.0.0.1", "localhost", "[::1]", "aggregator"):
+        if self.url.startswith("http:") and host not in LOOPBACK + BESIDE:
             raise ValueError(
                 "url: data about a household goes over https only; plain http is for this machine and the container `aggregator`"
             )

@@ -71,6 +71,20 @@ def test_surroundings_place_it_and_beyond_loopback_it_asks_for_a_password() -> N
 
 
 @pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SPS_AGGREGATOR_BROKER_PUBLISHED", "dr.example.org"),
+        ("SPS_AGGREGATOR_BROKER_PUBLISHED", "dr.example.org:99999"),
+        ("SPS_AGGREGATOR_API_PUBLISHED", "dr.example.org:8090"),
+        ("SPS_AGGREGATOR_PAGE_PUBLISHED", "http://dr.example.org"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused_by_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=variable):
+        placed(AggregatorFile(network="n"), {variable: value})
+
+
+@pytest.mark.parametrize(
     ("text", "field"),
     [
         ("network: a/b", "network"),
@@ -78,6 +92,8 @@ def test_surroundings_place_it_and_beyond_loopback_it_asks_for_a_password() -> N
         ("network: n\nbroker: {host: 0.0.0.0}", "broker"),
         ("network: n\nbroker: {tls: true}", "broker"),
         ("network: n\napi: {cert_file: a.crt}", "api"),
+        ("network: n\napi: {host: 0.0.0.0}", "api"),
+        ("network: n\napi: {host: 0.0.0.0, published: 'http://dr.example.org'}", "api"),
         ("network: n\npage: {port: 0}", "page.port"),
         ("network: n\npages: {}", "pages"),
         ("- network", "the file"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from services.aggregator import broker_files
-from services.aggregator.config import AggregatorFile
+from services.aggregator.config import AggregatorFile, placed
 from services.aggregator.exports import csv_lines, json_lines
 from services.aggregator.keys import StationSecrets, signing_key
 from services.aggregator.runtime import make_context
@@ -33,6 +33,35 @@ def test_what_enrolment_prints_is_a_good_section_of_a_station_file(tmp_path: Pat
     assert secrets.mqtt("house-1", 1) not in station_lines(context, one, written=True)
     paths = write_secrets(tmp_path / "theirs", one, secrets)
     assert [path.read_text(encoding="utf-8").strip() for path in paths] == [secrets.mqtt("house-1", 1), secrets.http("house-1", 1)]
+
+
+def test_enrolment_prints_where_stations_reach_a_published_aggregator(tmp_path: Path) -> None:
+    def section(environment: dict[str, str]) -> Aggregator:
+        file = placed(AggregatorFile(network="n"), {"SPS_BROKER_HOST": "aggregator-broker", "SPS_BROKER_PORT": "1884"} | environment)
+        context = make_context(file, tmp_path / "var", tmp_path / "secrets")
+        return Aggregator.model_validate(yaml.safe_load(station_lines(context, Enrolled("house-1", 1), written=True))["aggregator"])
+
+    beside = section({"SPS_AGGREGATOR_API_PUBLISHED": "http://aggregator:8090"})
+    assert beside.mqtt is not None
+    assert beside.http is not None
+    assert (beside.mqtt.host, beside.mqtt.port, beside.mqtt.tls) == ("aggregator-broker", 1884, False)
+    assert beside.http.url == "http://aggregator:8090"
+    published = {"SPS_AGGREGATOR_BROKER_PUBLISHED": "dr.example.org:8884", "SPS_AGGREGATOR_API_PUBLISHED": "https://dr.example.org:8090"}
+    elsewhere = section(published)
+    assert elsewhere.mqtt is not None
+    assert elsewhere.http is not None
+    assert (elsewhere.mqtt.host, elsewhere.mqtt.port, elsewhere.mqtt.tls) == ("dr.example.org", 8884, True)
+    assert elsewhere.http.url == "https://dr.example.org:8090"
+
+
+def test_the_broker_in_its_container_is_set_as_the_one_that_is_started_here(tmp_path: Path) -> None:
+    def settings(text: str) -> set[str]:
+        lines = {line.strip() for line in text.splitlines()}
+        elsewhere = ("#", "listener", "password_file", "acl_file", "persistence_location", "include_dir", "user")
+        return {line for line in lines if line and not line.startswith(elsewhere)}
+
+    here = broker_files.configuration("127.0.0.1", 1884, secrets=tmp_path, state=tmp_path, certificate=None)
+    assert settings(Path("mosquitto/aggregator/mosquitto.conf").read_text(encoding="utf-8")) == settings(here)
 
 
 def test_each_secret_is_another_and_always_the_same(tmp_path: Path) -> None:

@@ -96,18 +96,12 @@ def recorded(monkeypatch, path, work):
     """What `work` does to the folder of `path`, from the real system calls."""
     operations: list[tuple[Any, ...]] = []
     names: dict[int, str] = {}
-    real_open, real_replace, real_fsync, real_os_open = Path.open, Path.replace, os.fsync, os.open
-
-    def opened(self, mode="r", *rest, **more):
-        file = real_open(self, mode, *rest, **more)
-        if "w" in mode:
-            names[file.fileno()] = self.name
-            operations.append(("write", self.name, b""))
-        return file
+    real_replace, real_fsync, real_os_open = Path.replace, os.fsync, os.open
 
     def fsync(number):
         real_fsync(number)
-        name = names.get(number)
+        if (name := names.get(number)) is None:  # another thread's, of a test before
+            return
         if name == ".":
             operations.append(("seal",))
         else:
@@ -118,6 +112,9 @@ def recorded(monkeypatch, path, work):
         number = real_os_open(target, *rest, **more)
         if Path(target) == path.parent:
             names[number] = "."
+        elif Path(target).parent == path.parent:
+            names[number] = Path(target).name
+            operations.append(("write", Path(target).name, b""))
         return number
 
     def replaced(self, target):
@@ -125,7 +122,6 @@ def recorded(monkeypatch, path, work):
         return real_replace(self, target)
 
     with monkeypatch.context() as watched:
-        watched.setattr(Path, "open", opened)
         watched.setattr(Path, "replace", replaced)
         watched.setattr(os, "fsync", fsync)
         watched.setattr(os, "open", os_open)

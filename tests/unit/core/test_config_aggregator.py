@@ -17,6 +17,16 @@ def test_a_link_for_signals_and_data():
     assert (section.mqtt.version, section.mqtt.tls, section.http.url) == ("5", True, "https://dr.example.org/api")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "aggregator-broker"])
+def test_a_password_goes_without_tls_within_one_machine_alone(host):
+    mqtt = {"host": host, "tls": False, "user": "u", "secret": "s"}
+    http = {"url": f"http://{'aggregator' if host == 'aggregator-broker' else host}:8090", "secret": "s"}
+    section = Aggregator.model_validate({"network": "n", "mqtt": mqtt, "http": http})
+    assert section.mqtt is not None
+    with pytest.raises(ValidationError, match="in the open"):
+        Aggregator.model_validate({"network": "n", "mqtt": {**mqtt, "host": f"{host}.example.org"}})
+
+
 @pytest.mark.parametrize(
     ("section", "why"),
     [

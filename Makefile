@@ -41,8 +41,9 @@ help:  ## list what can be made
 run: .venv/.installed-run  ## start the simulated station and its page; SPEED=1 for real time
 	@exec $(BIN)/sps run
 
+# One more than there are cores: most tests wait for something most of the time.
 test: .venv/.installed-dev  ## run every test; ARGS='-k page' to choose
-	@exec $(BIN)/python -m pytest --numprocesses logical --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadfile $(ARGS)
 
 check: .venv/.installed-dev  ## format, lint, types, import rules, generated documents, locks
 	$(BIN)/ruff format --check .

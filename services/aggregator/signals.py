@@ -79,14 +79,24 @@ class Signals:
         doubted = False
         while True:
             lost = self._line.problem is not None
-            if lost and not doubted:
+            # A broker that came back between two looks has forgotten as much, and perhaps nobody has said anything since.
+            anew = self._begins(self._line.epoch)
+            if (lost and not doubted) or anew:
                 try:
                     await self._writer.do(stations.forget_presence)
                 except Busy as error:
                     log.warning("presence cannot be forgotten: %s; trying again", error)
-                    lost = False
+                    self._epoch, lost = 0, False
             doubted = lost
             await self._clock.sleep(TRY_AGAIN_S)
+
+    def _begins(self, epoch: int) -> bool:
+        """Whether this connection is a new one, after which nothing holds that was told before. True once, to whoever then forgets it."""
+        if epoch == self._epoch:
+            return False
+        self._epoch = epoch
+        self._online.clear()
+        return True
 
     async def hear(self) -> None:
         """Keep what stations say, until cancelled; the broker hears that it is kept only when it is on disk."""
@@ -121,7 +131,7 @@ class Signals:
                 heard.append(answers.Heard(name, answer, now))
         presence = [(name, online, now) for name, online in said.items()]
 
-        anew = messages[-1].epoch != self._epoch
+        anew = self._begins(messages[-1].epoch)
 
         def keep(connection: Connection) -> list[answers.Heard]:
             if anew:
@@ -130,13 +140,15 @@ class Signals:
             stations.present(connection, presence)
             return answers.keep(connection, heard)
 
-        for one in await self._writer.do(keep):
+        try:
+            unknown = await self._writer.do(keep)
+        except Exception:
+            self._epoch = 0 if anew else self._epoch
+            raise
+        for one in unknown:
             self._tell(
                 ("strange", one.station), "%s answered event %s, which is not known here, or is not enrolled", one.station, one.answer.id
             )
-        if anew:
-            self._online.clear()
-            self._epoch = messages[-1].epoch
         came = [name for name, online in said.items() if online and name not in self._online]
         self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
         await self._remind(came)

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from services.bus import state_format, state_lock
@@ -67,13 +68,20 @@ def _exchange(path: Path, folders: dict[str, Path], scratch: Path, told: Told) -
     _clear(folders.values())
     try:
         unpack(path, target_of, told)
-        stamp = f"{utc_now():%Y%m%dT%H%M%S}"
+        before = _unused(folders.values())
         for folder in folders.values():
             (folder / state_format.RESTORING).touch()
-        _swap_all(folders.values(), f"{BEFORE}{stamp}")
+        _swap_all(folders.values(), before)
     finally:
         _clear(folders.values())
-    return f"put back: {', '.join(folders)}; what was there is in {BEFORE}{stamp} in each folder"
+    return f"put back: {', '.join(folders)}; what was there is in {before} in each folder"
+
+
+def _unused(folders: Iterable[Path]) -> str:
+    """A name for what was there before that no folder has yet, though restores may follow one another at once."""
+    stamp = f"{BEFORE}{utc_now():%Y%m%dT%H%M%S}"
+    names = (stamp if number == 1 else f"{stamp}-{number}" for number in count(1))
+    return next(name for name in names if not any((folder / name).exists() for folder in folders))
 
 
 def _swap_all(folders: Collection[Path], before: str) -> None:

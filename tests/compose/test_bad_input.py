@@ -68,7 +68,7 @@ def test_a_port_in_use_is_said_and_costs_the_page_alone(stack: Stack) -> None:
 
 def test_a_published_page_asks_for_its_password_and_says_where_it_lies(stack: Stack) -> None:
     assert requests.get(f"{stack.url}/api/state", timeout=5).status_code == 401
-    assert requests.get(f"{stack.url}/", timeout=5).url == f"{stack.url}/login"
+    assert requests.get(f"{stack.url}/", headers={"Accept": "text/html"}, timeout=5).url == f"{stack.url}/login"
     assert len(stack.first_password()) > 12
     said = stack.logs("gateway")
     assert "first-password" in said

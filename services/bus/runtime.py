@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, idle, metrics, programmes, state_format, state_lock
+from services.bus import deployment, idle, memory, metrics, programmes, state_format, state_lock
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock
@@ -138,6 +138,14 @@ async def beating(name: str, run: Callable[[Context], Awaitable[None]], context:
         await asyncio.wait({beats})
 
 
+async def _settling(work: Awaitable[None]) -> None:
+    settled = asyncio.create_task(memory.settle(), name="memory")
+    try:
+        await work
+    finally:
+        settled.cancel()
+
+
 def set_up_logging(level: str, service: str) -> None:
     """Log to standard error, one line each: `12:34:56 controller INFO …`."""
     logging.basicConfig(
@@ -156,7 +164,7 @@ def standalone(name: str, run: Callable[[Context], Awaitable[None]]) -> None:
         rest_if_unused(name, context)
         with state_lock.hold(context.var, [name]), metrics.served(context.deployment):
             state_format.admit(context.var, [name])
-            asyncio.run(until_signalled(beating(name, run, context)))
+            asyncio.run(until_signalled(_settling(beating(name, run, context))))
     except ConfigError as error:
         sys.exit(_say(*error.problems, code=2))
     except StateFolderError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
-from services.bus import metrics
+from services.bus import memory, metrics
 from services.bus.broker import BrokerError, start_broker
 from services.bus.runtime import Context
 from services.cli.exits import CommandFailed
@@ -52,7 +52,9 @@ async def serve(context: Context, plan: Plan) -> None:
             _in_background(stack, plan.simulator.keep())
         if plan.ready is not None:
             _in_background(stack, _when_deciding(station.web, plan.ready))
-        await run_all(load(plan.services), context, stop)
+        services = load(plan.services)
+        _in_background(stack, memory.settle())
+        await run_all(services, context, stop)
 
 
 def _stop_on_signals(stop: asyncio.Event, simulator: SimulatorProcess | None) -> None:

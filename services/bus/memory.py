@@ -10,7 +10,7 @@ SETTLED_S = 10.0
 async def settle(after_s: float = SETTLED_S) -> None:
     """Take what is there after the start out of every later collection.
 
-    Half a million objects of libraries make a full collection last 90 ms on a desktop's core, in the middle of a relay's command.
+    The libraries' own objects are so many that a full collection holds up the event loop, perhaps in the middle of a relay's command.
     """
     await asyncio.sleep(after_s)
     gc.collect()

@@ -126,7 +126,8 @@ async def test_a_timer_that_is_told_and_never_fires_is_not_proved_and_set_safe(t
 async def test_a_flip_that_comes_too_early_is_somebody_elses(tmp_path: Path) -> None:
     async with case(tmp_path) as relay:
         task = asyncio.create_task(relay.prove())
-        await wait_for(lambda: not relay.emulated.load.closed)
+        # Told once the driver has read the switching back: before that, the same hand is another error.
+        await wait_for(lambda: relay.told)
         relay.emulated.switch.put(on=True, source="another controller", toggle_after_s=None)
         with pytest.raises(NotProved, match="something else switches it; stop the station"):
             await task

@@ -140,9 +140,28 @@ def _listen(bus: Bus, watch: Watch) -> None:
     bus.subscribe(contract.EVENT, watch.event, cleared=watch.event_gone)
 
 
-async def wait_turn(context: Context, instance: str) -> Book:
-    """Return once no other controller is in charge, with the events that were accepted by then. Passive, and saying so, until then."""
+async def wait_turn(context: Context, instance: str, outranked_by: str | None = None) -> Book:
+    """Return once no other controller is in charge, with the events that were accepted by then. Passive, and saying so, until then.
+
+    `outranked_by` is one that we have just stood back for. It may be off the broker for a moment, pushed off by us under the name that
+    both have there: a glance would find nobody, and both would push each other off again, and again.
+    """
     watch = Watch(instance)
+    clock = context.clock
+    if outranked_by is None:
+        await _look(context, watch)
+        if watch.heard_at is None:
+            return Book(events=watch.events)
+    else:
+        watch.heard_at, watch.name = clock.monotonic(), outranked_by
+    log.warning("another controller (%s) is in charge: standing by", watch.name)
+    await _stand_by(context, instance, watch)
+    log.warning("the controller %s is gone: taking over", watch.name)
+    return Book(events=watch.events)
+
+
+async def _look(context: Context, watch: Watch) -> None:
+    """Return once another controller was heard, or there is none."""
     clock = context.clock
     async with context.bus(STANDBY, user="controller", announce=False) as bus:
         _listen(bus, watch)
@@ -151,12 +170,6 @@ async def wait_turn(context: Context, instance: str) -> Book:
         since_s = clock.monotonic()
         while watch.heard_at is None and not watch.alone(clock.monotonic(), since_s):
             await clock.sleep(0.05)
-    if watch.heard_at is None:
-        return Book(events=watch.events)
-    log.warning("another controller (%s) is in charge: standing by", watch.name)
-    await _stand_by(context, instance, watch)
-    log.warning("the controller %s is gone: taking over", watch.name)
-    return Book(events=watch.events)
 
 
 async def _stand_by(context: Context, instance: str, watch: Watch) -> None:

@@ -51,15 +51,16 @@ EVENT_SAVE_S = 15.0
 
 async def run(context: Context) -> None:
     """Run until cancelled; passive while another controller is in charge of the station."""
-    instance = rival.new_instance()
+    instance, outranked_by = rival.new_instance(), None
     while True:
-        accepted = await rival.wait_turn(context, instance)
+        accepted = await rival.wait_turn(context, instance, outranked_by)
         async with context.bus("controller") as bus:
             controller = Controller(context, bus, instance, accepted)
             try:
                 await controller.run()
             except rival.Superseded as other:
                 log.warning("the controller %s was in charge before this one, which stands back", other)
+                outranked_by = str(other)
             finally:
                 controller.leave()
                 context.ended(LOOP)

@@ -198,10 +198,10 @@ def test_nothing_needs_scrolling_sideways(house: House, visit: Visit, width: int
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_text_of_the_picture_overlaps_another(house: House, visit: Visit, width: int) -> None:
+    page = visit(width=width)
     house.readings(p1=1870.0, p2=1412.0, p3=1234.0, p4=1052.0, soc_pct=100.0)
     for position in ("p1", "p2"):
         house.relay(position, on=True, fault="late")
-    page = visit(width=width)
     expect(chip(page, "p1").locator(".value")).to_have_text("1.87 kW")
     assert page.evaluate(OVERLAPS) == []
 

@@ -5,6 +5,7 @@ Each driver in a process of its own: what other tests let go of meanwhile would 
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -85,7 +86,9 @@ def test_a_thousand_failures_leave_no_task_thread_connection_or_memory_behind(na
 async def fail_a_thousand_times(victim: Victim) -> None:
     """Raises AssertionError for anything that is left behind."""
     threads_for(LANES)
-    await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.05) for _ in range(LANES)))
+    # All of them at once, so that none is begun only later and counts as left behind.
+    together = threading.Barrier(LANES)
+    await asyncio.gather(*(asyncio.to_thread(together.wait, 30) for _ in range(LANES)))
     async with AsyncExitStack() as stack:
         lanes = [await stack.enter_async_context(victim.make(number)) for number in range(LANES)]
         unused = Held.now()

@@ -44,7 +44,7 @@ def test_unknown_priority_is_measured_and_written_and_then_events_are_possible(t
     assert switch.gap_s >= 0.02
 
 
-@pytest.mark.parametrize(("number", "closes_within_s"), [(signal.SIGINT, 3.0), (signal.SIGKILL, 12.0)])
+@pytest.mark.parametrize(("number", "closes_within_s"), [(signal.SIGINT, 6.0), (signal.SIGKILL, 12.0)])
 def test_whoever_ends_the_test_in_the_middle_p1_closes(tmp_path, number, closes_within_s):
     file = station_file(tmp_path, simulation={"speed": 1, **MEASURABLE}, battery={"inverter_w": 15000})
     with sps_run(file, tmp_path / "var") as running:

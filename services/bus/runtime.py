@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from services.bus import deployment, idle, memory, metrics, programmes, state_format, state_lock
+from services.bus import deployment, idle, interpreter, metrics, programmes, state_format, state_lock
 from services.bus.beating import Heartbeat
 from services.bus.client import Bus
 from services.bus.clock import Clock, FollowedClock
@@ -139,7 +139,7 @@ async def beating(name: str, run: Callable[[Context], Awaitable[None]], context:
 
 
 async def _settling(work: Awaitable[None]) -> None:
-    settled = asyncio.create_task(memory.settle(), name="memory")
+    settled = asyncio.create_task(interpreter.settle(), name="interpreter")
     try:
         await work
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
-from services.bus import memory, metrics
+from services.bus import interpreter, metrics
 from services.bus.broker import BrokerError, start_broker
 from services.bus.runtime import Context
 from services.cli.exits import CommandFailed
@@ -53,7 +53,7 @@ async def serve(context: Context, plan: Plan) -> None:
         if plan.ready is not None:
             _in_background(stack, _when_deciding(station.web, plan.ready))
         services = load(plan.services)
-        _in_background(stack, memory.settle())
+        _in_background(stack, interpreter.settle())
         await run_all(services, context, stop)
 
 

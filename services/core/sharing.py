@@ -7,6 +7,8 @@ where a number belongs.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from math import hypot, inf
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -86,7 +88,7 @@ def shared_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], grants: G
         if every_ms <= ts_ms < _LATEST_MS:
             values = pick(row)
             # Nearly every row is all numbers, which is seen at once; any other is looked at one by one.
-            if _PLAIN.issuperset(map(type, values)) and min(values) > -LIMIT and max(values) < LIMIT and (total := sum(values)) == total:
+            if _PLAIN.issuperset(map(type, values)) and _length(values) < LIMIT:
                 found.append(dict(zip(head, (_text_ms(ts_ms), *values), strict=True)))
                 continue
             figures = {name: figure for name, value in zip(names, values, strict=True) if (figure := as_number(value)) is not None}
@@ -260,7 +262,22 @@ def _ms(moment: datetime) -> float:
 
 
 def _text_ms(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    minute, ms = divmod(ts_ms, 60_000)
+    return f"{_minute_text(minute)}:{ms // 1000:02}.{ms % 1000:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _minute_text(minute: int) -> str:
+    # Rows that follow one another mostly share it.
+    return datetime.fromtimestamp(minute * 60, UTC).isoformat(timespec="minutes")[:-6]
+
+
+def _length(values: Sequence[float]) -> float:
+    """Not less than the size of any of them; less than nothing where one is no number."""
+    try:
+        return hypot(*values)
+    except OverflowError:
+        return inf
 
 
 def _sum(performance: Mapping[str, Any], name: str) -> float | None:

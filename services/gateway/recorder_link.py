@@ -1,11 +1,13 @@
 """Questions to the recorder's query API, off the event loop."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
+from pydantic_core import from_json
 
 from services.gateway.problems import ApiError, Problem
 
@@ -22,6 +24,8 @@ class RecorderLink:
         self._base_url = base_url
         self._headers = headers
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recorder")
+        self._kept = threading.local()
+        """A session of each thread's own: requests does not share one."""
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The JSON at `path`. Raises ApiError: 404 as the recorder says, 502 for an unusable answer, 503 if there is none."""
@@ -29,22 +33,35 @@ class RecorderLink:
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:
         try:
-            with requests.Session() as session:
-                # The recorder is on this machine: no proxy may stand between.
-                session.trust_env = False
-                response = session.get(f"{self._base_url}{path}", params=dict(params), headers=dict(self._headers()), timeout=TIMEOUT_S)
-                body = response.json()
-        except requests.exceptions.JSONDecodeError:
-            raise _unusable(f"status {response.status_code} without JSON") from None
+            response = self._answer(path, params)
         except requests.RequestException:
             raise ApiError(
                 503, Problem(message="the recorder does not answer", remedy=f"is it running? It is asked at {self._base_url}")
             ) from None
+        try:
+            body = from_json(response.content, allow_inf_nan=False)
+        except ValueError:
+            raise _unusable(f"status {response.status_code} without JSON") from None
         if response.status_code == 404:
             raise ApiError(404, Problem(message="the recorder knows no such thing", field="id"))
         if not response.ok:
             raise _unusable(f"status {response.status_code}")
         return body
+
+    def _answer(self, path: str, params: Mapping[str, str]) -> requests.Response:
+        session: requests.Session | None = getattr(self._kept, "session", None)
+        if session is not None:
+            try:
+                return self._ask(session, path, params)
+            except requests.ConnectionError:
+                session.close()  # hung up meanwhile, as after a restart: that says nothing of a new connection
+        self._kept.session = session = requests.Session()
+        # The recorder is on this machine: no proxy may stand between.
+        session.trust_env = False
+        return self._ask(session, path, params)
+
+    def _ask(self, session: requests.Session, path: str, params: Mapping[str, str]) -> requests.Response:
+        return session.get(f"{self._base_url}{path}", params=dict(params), headers=dict(self._headers()), timeout=TIMEOUT_S)
 
 
 def _unusable(why: str) -> ApiError:

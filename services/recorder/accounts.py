@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 REFRESH_BASELINE_S = 60.0
+CALM_S = 5.0
+"""Real seconds after news of an event before its load is estimated: the relays go first, and some events are gone by then …"""
+ESTIMATING = 0.05
+"""… and estimating takes at most so much of the time, for the sake of whoever shares the interpreter."""
 SWEEP_S = 60.0
 """How long after the start an event may take to turn up on the bus."""
 PERFORMANCE_S = 10.0
@@ -45,6 +49,7 @@ class Account:
     """Whether the journal has been asked for what an earlier run left."""
     refresh_at: float = 0.0
     perform_at: float = 0.0
+    estimate_at: float = 0.0
     performed_until: datetime | None = None
     refreshed_at: datetime | None = None
     """Station time of the last baseline: at some moments a better one is due."""
@@ -91,6 +96,7 @@ class Accounts:
         if not _same(event, account.event):
             account.event = event
             account.refresh_at = account.perform_at = 0.0
+        account.estimate_at = self._clock.monotonic() + CALM_S
         self._wake.set()
 
     def archived(self, event_id: str) -> None:
@@ -117,15 +123,19 @@ class Accounts:
         # Apart from the rest: a year of hours takes its time, and the controller waits for the programme's baseline only.
         while True:
             for account in list(self._accounts.values()) if self._clock.known else ():
+                began = self._clock.monotonic()
                 try:
                     await self._estimate(account, self._clock.now())
                 except JournalError as error:
                     log.warning("event %s: %s", account.event.id, error)
+                await self._clock.sleep((self._clock.monotonic() - began) / ESTIMATING)
             await self._clock.sleep(TICK_S)
 
     async def _estimate(self, account: Account, now: datetime) -> None:
         event, found = account.event, account.baseline
-        if found is None or not reckoning.fits(found, event, self._station):
+        if found is None or self._clock.monotonic() < account.estimate_at or not reckoning.fits(found, event, self._station):
+            return
+        if event.status not in OPEN_STATUSES and not reckoning.took_place(event):
             return
         if found.frozen and found.load_method and self._estimates.kept(event) is None:
             return  # an earlier run has made it

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.bus.messages.base import Telemetry
 from services.recorder.accounts import Account
-from services.recorder.columns import COLUMNS, NAMES
+from services.recorder.columns import NAMES
 from services.recorder.energy_table import Energies, joined
 from services.recorder.following import BadCursor
 from services.recorder.history import SERIES, History, StateAt
@@ -21,7 +21,6 @@ MOST_DAYS = timedelta(days=366 * 20)
 _DAY = timedelta(days=1)
 _FLOW_NAMES = tuple(str(flow) for flow in FLOWS)
 _WH_NAMES = tuple(f"{name}_wh" for name in _FLOW_NAMES)
-_PLACES = {name: len(str(column.scale)) - 1 for name, column in COLUMNS.items()}
 
 
 class BadQuestion(ValueError):
@@ -129,13 +128,9 @@ def rows(history: History, after: str | None, limit: int, settled_ms: int, start
         page = history.follow(after, limit, settled_ms, start)
     except BadCursor as error:
         raise BadQuestion(str(error)) from None
-    scales = [(COLUMNS[name].scale, _PLACES[name]) for name in NAMES]
     return {
         "columns": ["ts_ms", *NAMES],
-        "rows": [
-            [ts, *(None if value is None else round(value / scale, places) for value, (scale, places) in zip(values, scales, strict=True))]
-            for ts, *values in page.rows
-        ],
+        "rows": page.rows,
         "cursor": str(page.cursor),
         "more": page.more,
     }

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
+from pydantic_core import to_json
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from services.bus.clock import Clock
@@ -76,35 +77,35 @@ def create_app(
     @app.get("/api/series", responses=REFUSED)
     def series(
         names: Names = "p1_w,p2_w,p3_w,p4_w,soc_pct", start: When = None, end: When = None, step_s: Step = 60, covered: bool = False
-    ) -> JSONResponse:
+    ) -> Response:
         """Means over equal steps; null is a gap. `times` are where the steps begin: whole multiples of `step_s`.
 
         With `covered`, also the share of each step in which the quantity was known.
         """
         wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
         found = answers.series(history, wanted, *answers.window(start, end, clock.now()), step_s, max_gap_s(), covered=covered)
-        return JSONResponse(found)  # as it is: FastAPI's own encoder looks at every one of ten thousand numbers
+        return _json(found)
 
     @app.get("/api/hours", responses=REFUSED)
-    def hours(start: When = None, end: When = None) -> JSONResponse:
+    def hours(start: When = None, end: When = None) -> Response:
         """Energy per hour (UTC). A null figure is unknown; `covered` is the share of the hour with readings at P1, P2 and P3."""
-        return JSONResponse(answers.hours(history, *answers.window(start, end, clock.now()), max_gap_s()))
+        return _json(answers.hours(history, *answers.window(start, end, clock.now()), max_gap_s()))
 
     @app.get("/api/energy", responses=REFUSED)
-    def energy(start: When = None, end: When = None, by: By = "day") -> JSONResponse:
+    def energy(start: When = None, end: When = None, by: By = "day") -> Response:
         """Energy of each position and of what it adds up to. Beside every figure stands the share of time that it covers.
 
         `avoided` is what the battery gave to the load less what the grid gave to it; a null figure is unknown.
         """
-        return JSONResponse(answers.energy(history, *answers.window(start, end, clock.now()), by, zone, max_gap_s()))
+        return _json(answers.energy(history, *answers.window(start, end, clock.now()), by, zone, max_gap_s()))
 
     @app.get("/api/rows", responses=REFUSED)
-    def rows(after: After = None, limit: Limit = 1_000, start: From = None) -> JSONResponse:
+    def rows(after: After = None, limit: Limit = 1_000, start: From = None) -> Response:
         """The journal's rows by a cursor, for whoever carries them elsewhere: each at least once, late ones too.
 
         Take the same `ts_ms` twice for one. Where `more` is false, ask again later with the same cursor.
         """
-        return JSONResponse(answers.rows(history, after, limit, settled_ms(), start))
+        return _json(answers.rows(history, after, limit, settled_ms(), start))
 
     @app.get("/api/states", responses=REFUSED)
     def states(topic: Topic, start: When = None, end: When = None) -> list[dict[str, Any]]:
@@ -124,6 +125,11 @@ def create_app(
         return found
 
     return app
+
+
+def _json(found: Any) -> Response:
+    # As it is: FastAPI's own encoder looks at every one of ten thousand numbers, and the standard library's is four times as slow.
+    return Response(to_json(found), media_type="application/json")
 
 
 def _guard(app: FastAPI, token: str) -> None:

@@ -155,11 +155,16 @@ def not_rolled_up(db: sqlite3.Connection, start_s: int, end_s: int, level: Level
                 yield begin_s // level.width_s, _integrated(flows, begin_s, begin_s + level.width_s)
 
 
-def by_hour(db: sqlite3.Connection, first: int, last: int, max_gap_s: float) -> list[Energies]:
-    """Every hour from `first` up to before `last` (counted since the epoch). Raises sqlite3.Error."""
+def by_hour(db: sqlite3.Connection, first: int, last: int, max_gap_s: float, *, known: bool = False) -> list[Energies]:
+    """Every hour from `first` up to before `last` (counted since the epoch). Raises sqlite3.Error.
+
+    With `known` the hours before the first that holds anything are left out.
+    """
     stored = db.execute("SELECT * FROM hour WHERE key >= ? AND key < ?", (first, last))
     rows: dict[int, Sums] = {key: known_of(tuple(row), HOUR) for key, *row in stored}
     rows |= dict(not_rolled_up(db, first * HOUR_S, last * HOUR_S, HOUR, max_gap_s))
+    if known:
+        first = min(rows, default=last)
     return [energies_of(rows.get(hour, NOTHING), hour * HOUR_S, (hour + 1) * HOUR_S) for hour in range(first, last)]
 
 

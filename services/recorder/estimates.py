@@ -89,7 +89,7 @@ class Estimates:
         first, last = (int(ts.timestamp() // 3600) for ts in (event.start - LEARNT_FROM, until + _HOUR))
         changed = _changed_load(self._history, event.id)
         hours = []
-        for one in self._history.hours(first, last, gap_s):
+        for one in self._history.hours(first, last, gap_s, known=True):
             start = datetime.fromtimestamp(one.start_s, UTC)
             # An hour that is not over counts as far as it has come; one in which an event switched the load off was not itself.
             known = start < until and not any(begin < start + _HOUR and start < end for begin, end in changed)

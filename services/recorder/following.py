@@ -9,14 +9,16 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from services.recorder.columns import NAMES
+from services.recorder.columns import COLUMNS
 
 FIRST_MS = 0
 
-_QUERY = f"SELECT ts, {', '.join(NAMES)} FROM reading WHERE ts BETWEEN ? AND ? ORDER BY ts LIMIT ?"  # noqa: S608 - fixed names
+# SQLite divides as Python does, a dozen times as quickly.
+_VALUES = ", ".join(f"{name} / {column.scale}.0" for name, column in COLUMNS.items())
+_QUERY = f"SELECT ts, {_VALUES} FROM reading WHERE ts BETWEEN ? AND ? ORDER BY ts LIMIT ?"  # noqa: S608 - fixed names
 
-StoredRow = tuple[int | None, ...]
-"""Time in ms, then the stored values in the order of `columns.NAMES`, None where nothing was read."""
+FollowedRow = tuple[Any, ...]
+"""Time in whole ms, then what was read, in the columns' units and in the order of `columns.NAMES`; None where nothing was read."""
 
 
 class BadCursor(ValueError):
@@ -49,7 +51,7 @@ class Cursor:
 class Page:
     """Some rows, and where to go on."""
 
-    rows: list[StoredRow]
+    rows: list[FollowedRow]
     cursor: Cursor
     more: bool
     """Whether asking again at once gives more."""
@@ -60,7 +62,7 @@ def page(db: sqlite3.Connection, after: Cursor | None, limit: int, settled_ms: i
     if after is None:
         known = db.execute("SELECT coalesce(max(seq), 0) FROM late").fetchone()[0]
         after = Cursor(first_ms - 1, known, 0)
-    rows: list[StoredRow] = []
+    rows: list[FollowedRow] = []
     while len(rows) < limit and (entry := _next_late(db, after.late_seq)) is not None:
         seq, first_ms, last_ms = entry
         room = limit - len(rows)

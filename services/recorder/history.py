@@ -70,10 +70,10 @@ class History:
         found = self.energies([(window.start, window.end) for window in windows], max_gap_s)
         return [Measured(one.flows[Quantity.IMPORT], one.flows[Quantity.LOAD]) for one in found]
 
-    def hours(self, first: int, last: int, max_gap_s: float) -> list[Energies]:
-        """Every hour from `first` up to before `last`, counted since the epoch."""
+    def hours(self, first: int, last: int, max_gap_s: float, *, known: bool = False) -> list[Energies]:
+        """Every hour from `first` up to before `last`, counted since the epoch. `known`: none before those that hold anything."""
         with self._open() as db:
-            return energy_table.by_hour(db, first, last, max_gap_s)
+            return energy_table.by_hour(db, first, last, max_gap_s, known=known)
 
     def days(self, first: date, last: date, zone: ZoneInfo, max_gap_s: float) -> dict[date, Energies]:
         """Every local day from `first` up to before `last`."""

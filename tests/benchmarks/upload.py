@@ -17,6 +17,7 @@ from random import Random
 import psutil
 import requests
 
+from services.bus import interpreter
 from services.bus.clock import SystemClock
 from services.core.config.aggregator import AggregatorHttp
 from services.core.preferences import SharingLevel
@@ -67,6 +68,7 @@ async def ours(url: str, recorder: str, folder: Path, rows: int) -> tuple[float,
         able=ABLE,
         tell=lambda message, _: print(message, file=sys.stderr),
     )
+    interpreter.take_turns()  # as every service does
     memory = psutil.Process().memory_info
     before = highest = memory().rss
     began = time.perf_counter()

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 from services.bus.messages.base import Utc
 from services.bus.uplink.batches import Kind, idempotency_key
@@ -17,6 +18,7 @@ from services.core.sharing import shared, shared_rows
 from services.core.sharing_fields import RecordKind
 from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.positions import Place
+from services.gateway.aggregator_link.reading_ahead import ReadingAhead
 from services.gateway.problems import ApiError, Problem
 from services.gateway.recorder_link import RecorderLink
 
@@ -76,6 +78,11 @@ class Collector:
     recorder: RecorderLink
     network: str
     name: str
+    _rows: ReadingAhead = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is asked yet."""
+        object.__setattr__(self, "_rows", ReadingAhead(self.recorder))
 
     async def full(self, place: Place | None, grants: Grants, limit: int) -> Batch | None:
         """The readings that follow `place`; None where level `full` is not shared. A batch without records only moves on."""
@@ -89,7 +96,7 @@ class Collector:
             question["after"] = place.cursor
         elif begins.year >= 2000:
             question["start"] = begins.isoformat()
-        answer = await self.recorder.get("/api/rows", question)
+        answer = await self._rows.ask(question)
         return await asyncio.to_thread(self._of_rows, answer, place, grants)
 
     def _of_rows(self, answer: Any, place: Place, grants: Grants) -> Batch:
@@ -170,7 +177,7 @@ class Collector:
         last = str((records[-1].get("ts") or records[-1].get("start")) if records else "")
         cursor = after.cursor if kind == "event" else last
         content = {"v": 1, "network": self.network, "kind": kind, "cursor": cursor, "records": records}
-        body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode() if records else b""
+        body = to_json(content) if records else b""
         key = idempotency_key(self.name, kind, before.cursor, after.cursor, grants.epoch, body)
         place = None if kind == "event" else after
         return Batch(kind, grants.epoch, len(records), Packed.of(body), key, place, events, until, more)

@@ -14,6 +14,7 @@ from services.core.config.enrolment import Enrolment
 from services.core.events import EventStatus
 from services.recorder import accounts as module
 from services.recorder.accounts import Accounts
+from services.recorder.estimates import Estimates
 from services.recorder.journal import FILE_NAME, StateRow
 from tests.support.waiting import wait_for
 from tests.unit.recorder.test_reckoning import event
@@ -55,8 +56,9 @@ class HeldClock(ManualClock):
 
 
 @contextlib.asynccontextmanager
-async def accounting(station, history, now, bus, monkeypatch):
+async def accounting(station, history, now, bus, monkeypatch, *, calm_s=0.0):
     monkeypatch.setattr(module, "TICK_S", 0.02)
+    monkeypatch.setattr(module, "CALM_S", calm_s)
     clock = HeldClock(now)
     made = Accounts(
         station,
@@ -111,6 +113,28 @@ async def test_a_baseline_is_early_then_better_then_frozen(coned, history, fill,
         assert (final.reduction_wh, final.performance_factor, final.payment) == (160.0, 0.8, 0.16)
         assert final.estimate_reduction_wh == pytest.approx(160.0)
         assert set(bus.problems) == {None}
+
+
+async def test_the_load_is_estimated_once_the_relays_have_had_their_turn_and_not_for_what_is_cancelled(
+    coned, history, monkeypatch
+) -> None:
+    made, make = [], Estimates.make
+
+    def noted(self, event, *rest):
+        made.append((event.id, clock.monotonic()))
+        return make(self, event, *rest)
+
+    monkeypatch.setattr(Estimates, "make", noted)
+    bus = Bus()
+    async with accounting(coned, history, START - timedelta(hours=20), bus, monkeypatch, calm_s=5.0) as (accounts, clock):
+        accounts.heard(event("gone", start=START, status=EventStatus.SCHEDULED))
+        accounts.heard(event("stays", start=START, status=EventStatus.SCHEDULED))
+        heard_at = clock.monotonic()
+        await wait_for(lambda: {one.event_id for one in bus.baselines} == {"gone", "stays"}, 20)
+        accounts.heard(event("gone", start=START, status=EventStatus.CANCELLED, ts=START - timedelta(hours=20)))
+        await wait_for(lambda: clock.advance(0.5) or [one for one in bus.baselines if one.load_method], 20)
+        assert [event_id for event_id, _ in made] == ["stays"]
+        assert made[0][1] - heard_at >= 5.0
 
 
 async def test_an_event_that_starts_now_has_its_baseline_at_once_and_frozen(coned, history, monkeypatch) -> None:

@@ -57,6 +57,7 @@ def test_energy_and_series_outlive_the_readings(month) -> None:
     drop(month)
     assert oldest(month) == to_ms(START + timedelta(days=20))
     assert history.hours(FIRST, FIRST + 480, 150) == before
+    assert history.hours(FIRST - 100, FIRST + 480, 150, known=True) == before
     steps = Steps(int(START.timestamp()), 60, 1440)
     assert history.series(("p1_w", "soc_pct"), steps, 150)["p1_w"].means[10:] == [60.0] * 1430
     ragged = (START + timedelta(hours=3, seconds=17), START + timedelta(hours=4, seconds=40))

@@ -2,7 +2,7 @@
 
 import gc
 
-from services.bus.memory import settle
+from services.bus.interpreter import settle
 
 
 async def test_what_is_there_after_the_start_is_left_alone_by_later_collections() -> None:

@@ -115,9 +115,7 @@ async def test_a_baseline_is_early_then_better_then_frozen(coned, history, fill,
         assert set(bus.problems) == {None}
 
 
-async def test_the_load_is_estimated_once_the_relays_have_had_their_turn_and_not_for_what_is_cancelled(
-    coned, history, monkeypatch
-) -> None:
+async def test_the_load_is_estimated_once_the_relays_have_had_their_turn_and_not_for_what_is_cancelled(coned, history, monkeypatch) -> None:
     made, make = [], Estimates.make
 
     def noted(self, event, *rest):

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Header, Path, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine
 
-from services.aggregator import api_document, api_refusals, bodies
+from services.aggregator import api_document, api_refusals, bodies, metrics
 from services.aggregator.config import AggregatorFile
 from services.aggregator.gate import Gate, Refused
 from services.aggregator.store import deletion, ingest, stations
@@ -73,7 +73,7 @@ def create_api(
         _same_network(batch.network, file.network)
         one = ingest.Submitted(name, idempotency_key, hashlib.sha256(body).hexdigest(), batch, clock.now())
         try:
-            return await writer.do(lambda connection: ingest.take(connection, one))
+            return metrics.counted(batch.kind, await writer.do(lambda connection: ingest.take(connection, one)))
         except ingest.KeyReused:
             raise Refused(409, "this key stood for another batch before", field="Idempotency-Key") from None
 

@@ -1,6 +1,7 @@
 """How the stations' API refuses: one form for all of it, and when to come back."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from services.aggregator import metrics
 from services.aggregator.gate import Refused
 from services.aggregator.store.writer import Busy
 from services.bus.uplink.batches import Refusal
@@ -36,23 +38,28 @@ def install(app: FastAPI) -> None:
         headers = {"retry-after": str(error.wait_s)} if error.wait_s else {}
         if error.status == 401:
             headers["www-authenticate"] = "Bearer"
-        return JSONResponse(Refusal(message=error.message, field=error.field).model_dump(), error.status, headers)
+        return _answer(error.status, error.message, error.field, headers)
 
     async def busy(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(Refusal(message=f"{error}; nothing was kept").model_dump(), 503, {"retry-after": str(BUSY_WAIT_S)})
+        return _answer(503, f"{error}; nothing was kept", headers={"retry-after": str(BUSY_WAIT_S)})
 
     async def wrong(_: Request, error: Exception) -> JSONResponse:
         found: list[dict[str, Any]] = list(getattr(error, "errors", list)())
         where = str(found[0]["loc"][-1]) if found else ""
         what = re.sub(r"\s+", " ", str(found[0]["msg"])) if found else "the request is wrong"
-        return JSONResponse(Refusal(message=f"{where}: {what}", field=where or None).model_dump(), 422)
+        return _answer(422, f"{where}: {what}", where or None)
 
     async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this kind only
-        return JSONResponse(Refusal(message=str(error.detail)).model_dump(), error.status_code, error.headers)
+        return _answer(error.status_code, str(error.detail), headers=error.headers)
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(Busy, busy)
     app.add_exception_handler(SQLAlchemyError, lambda request, _: busy(request, Busy("the database does not answer")))
     app.add_exception_handler(RequestValidationError, wrong)
     app.add_exception_handler(HTTPException, http)
+
+
+def _answer(status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    metrics.refused(status)
+    return JSONResponse(Refusal(message=message, field=field).model_dump(), status, headers)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from sqlalchemy import Connection, Engine
 
-from services.aggregator import broker_files
+from services.aggregator import broker_files, metrics
 from services.aggregator.api import create_api
 from services.aggregator.config import ApiSection, BrokerSection, PageSection
 from services.aggregator.desk import Desk
@@ -29,7 +29,8 @@ from services.aggregator.runtime import CannotStart, Context
 from services.aggregator.signals import Signals
 from services.aggregator.store import deletion
 from services.aggregator.store.writer import Writer
-from services.bus import web
+from services.bus import deployment, web
+from services.bus import metrics as meters
 from services.bus.beating import Heartbeat
 from services.bus.broker import BrokerError
 from services.bus.broker.choose import find_mosquitto, refuse_taken_port
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 async def run(context: Context) -> None:
     """Run until cancelled. Raises CannotStart with one line for a person, and ConfigError."""
     heartbeat = context.heartbeat()
-    with context.alone():
+    with context.alone(), meters.served(deployment.here()):
         await _run(context, heartbeat)
 
 
@@ -63,6 +64,7 @@ async def _run(context: Context, heartbeat: Heartbeat) -> None:
             line = Line(f"sps-aggregator-{file.network}", broker_files.OWN_USER, secrets.own("mqtt"), Signals.filters(file), _tls(context))
             heartbeat.follow(line)
             signals = Signals(file, line, engine, writer, key, context.clock)
+            metrics.follow(lambda: line.connected, lambda: signals.online)
             due = asyncio.Event()
             gate = Gate(engine, secrets, context.clock, file.api.batches_per_minute)
             api = create_api(file, engine, writer, gate, context.clock, due.set)

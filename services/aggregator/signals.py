@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 
+from services.aggregator import metrics
 from services.aggregator.config import AggregatorFile
 from services.aggregator.line import Arrived, Line
 from services.aggregator.store import answers, events, stations
@@ -56,6 +57,11 @@ class Signals:
         topics = NetworkTopics(file.network)
         return [topics.answers, topics.onlines, *([f"{OLD_ROOT}/Participant/+"] if file.old_form else [])]
 
+    @property
+    def online(self) -> int:
+        """How many stations say that they are there."""
+        return len(self._online)
+
     async def send(self) -> None:
         """Send what has yet to go out, until cancelled. What the broker has acknowledged is not sent again."""
         while True:
@@ -63,6 +69,7 @@ class Signals:
                 for one in await asyncio.to_thread(self._read, events.unsent):
                     if await self._line.publish_all(self._messages(one)):
                         await self._writer.do(_mark(one))
+                        metrics.EVENTS.inc()
             except Exception:
                 # The outermost edge: a defect or a lost database costs this round.
                 log.exception("events could not be sent; trying again")
@@ -145,6 +152,7 @@ class Signals:
         except Exception:
             self._epoch = 0 if anew else self._epoch
             raise
+        metrics.ANSWERS.inc(len(heard) - len(unknown))
         for one in unknown:
             self._tell(
                 ("strange", one.station), "%s answered event %s, which is not known here, or is not enrolled", one.station, one.answer.id

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 
 from services.aggregator.calling import Typed
@@ -22,6 +23,7 @@ from services.bus.uplink.batches import MAX_BODY_BYTES, stations_path
 from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key, verify
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
+from tests.support.ports import free_port
 from tests.support.postgres import postgres
 from tests.support.waiting import wait_until
 
@@ -61,6 +63,38 @@ def test_an_event_reaches_every_station_signed_and_its_answer_comes_back(running
         wait_until(lambda: row_of(running, "to-all").ongoing == 1, what="the answer")
     row = row_of(running, "to-all")
     assert (row.answered, row.takes_part) == (1, 1)
+
+
+def test_prometheus_reads_what_came_and_went(tmp_path: Path) -> None:
+    port = free_port()
+    with aggregator(tmp_path, environment={"SPS_METRICS_PORT": str(port)}) as running:
+
+        def value(name: str, **labels: str) -> float | None:
+            found = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+            return {
+                (one.name, tuple(one.labels.items())): one.value
+                for family in text_string_to_metric_families(found)
+                for one in family.samples
+            }.get((f"sps_aggregator_{name}", tuple(labels.items())))
+
+        assert value("broker_connected") == 1
+        station = running.enrol("house")
+        assert station.post(hour_batch(1, 2)).status_code == 200
+        assert station.post(hour_batch(1, 2)).json()["duplicate"] is True
+        assert station.post(hour_batch(3), Authorization="Bearer wrong").status_code == 401
+        assert value("batches_total", kind="hourly", outcome="new") == 1
+        assert value("batches_total", kind="hourly", outcome="duplicate") == 1
+        assert value("records_total", kind="hourly") == 2
+        assert value("requests_refused_total", status="401") == 1
+        running.desk.call(Typed("now", "PT1H"), "counted")
+        wait_until(lambda: value("events_sent_total") == 1, what="the event to be counted")
+        with station.client() as client:
+            client.publish(f"dr/{NETWORK}/station/house/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+            client.publish(
+                f"dr/{NETWORK}/station/house/answer", {"v": 1, "id": "counted", "revision": 0, "status": "scheduled", "ts": now_text()}
+            )
+            wait_until(lambda: value("answers_total") == 1, what="the answer to be counted")
+            assert value("stations_online") == 1
 
 
 def test_amending_and_cancelling_go_out_with_a_higher_revision(running: Aggregator) -> None:

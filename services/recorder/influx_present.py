@@ -1,21 +1,24 @@
 """What is so just now, told to InfluxDB once a minute: it lies in no journal, and what was not told is a gap there.
 
-What stands (relays, services, the controller's mode) is told again, so that it is seen in any span of time; beside it the band of the
-state of charge, each service's memory, and how far the journal lies behind.
+What stands (relays, services, the controller's mode) is told again, so that it is seen in any span of time, for as long as the service
+that said it is there to say otherwise; beside it the band of the state of charge, each service's memory, and how far the journal lies
+behind.
 """
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from services.bus.clock import Clock
+from services.bus.idle import unused
 from services.bus.messages.devices import BatteryEstimate
 from services.bus.messages.state import ServiceVitals
 from services.core.config.load import ConfigError
 from services.core.config.station import Station
 from services.recorder import influx_season
 from services.recorder.history import History
-from services.recorder.influx_states import STANDING, estimate, standing, vitals
+from services.recorder.influx_states import STANDING, StateRow, estimate, standing, vitals
 from services.recorder.journal import JournalError, to_ms
 
 log = logging.getLogger(__name__)
@@ -77,9 +80,20 @@ class Present:
         if seen is not None:
             found.append(estimate(name, to_ms(seen.ts), seen.soc_pct, seen.low, seen.high))
         if self._connected():
-            stand = [(topic, ts_ms, payload) for topic, (ts_ms, payload) in list(self._states.items())]
-            found += standing(stand, name, to_ms(now))
+            found += standing(self._stand(), name, to_ms(now))
         return [*(one for one in found if one is not None), *self._season(now)]
+
+    def _stand(self) -> list[StateRow]:
+        """What was said and still holds: not what a service said that has gone since, nor of one that the station has no use for."""
+        states = dict(self._states)  # a copy: the bus is heard in another thread
+        found = []
+        for topic, (ts_ms, payload) in states.items():
+            owner = _owner(topic.split("/"), self._station)
+            _, status = states.get(f"service/{owner}/status", (0, "{}"))
+            away = json.loads(status).get("state") == "offline" and not topic.startswith("service/")
+            if not away and unused(owner, self._station) is None:
+                found.append((topic, ts_ms, payload))
+        return found
 
     def _season(self, now: datetime) -> list[str]:
         if self._clock.monotonic() < self._season_at:
@@ -91,3 +105,18 @@ class Present:
             return []
         self._season_at = self._clock.monotonic() + SEASON_S
         return found
+
+
+def _owner(topic: list[str], station: Station) -> str:
+    """The service that says what stands under `topic`."""
+    match topic:
+        case ["service", service, _]:
+            return service
+        case ["battery", _]:
+            return "bluetti_bridge"
+        case ["relay", "p3", _] if station.positions.output_switched:
+            return "bluetti_bridge"
+        case ["relay" | "load", _, _]:
+            return "relay_bridge"
+        case _:
+            return "controller"

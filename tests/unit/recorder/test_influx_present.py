@@ -1,5 +1,6 @@
 """What is so just now: told when it is known, and never made up."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,3 +107,49 @@ def test_the_months_are_told_with_the_events_that_settled(told) -> None:
     assert "reduction_wh=300.0" in july[0]
     assert "performance=0.3" in july[0]
     assert of(told.lines(), "season_month") == [], "once in a while is enough"
+
+
+def say(told, topic, **said):
+    told.state(topic, NOW - timedelta(hours=3), json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("topic", "said", "owner", "measurement"),
+    [
+        ("controller/state", {"phase": "normal", "mode_commanded": 5}, "controller", "controller"),
+        ("relay/p1/state", {"on": True}, "relay_bridge", "relay"),
+        ("battery/link", {"available": True}, "bluetti_bridge", "battery_link"),
+    ],
+)
+def test_what_a_service_said_does_not_stand_once_it_is_away(told, topic, said, owner, measurement) -> None:
+    say(told, topic, **said)
+    say(told, f"service/{owner}/status", state="online")
+    assert len(of(told.lines(), measurement)) == 1
+    say(told, f"service/{owner}/status", state="offline")
+    lines = told.lines()
+    assert of(lines, measurement) == []
+    assert "online=0.0" in of(lines, "service")[0], "that it is away stands"
+    say(told, f"service/{owner}/status", state="online")
+    assert len(of(told.lines(), measurement)) == 1
+
+
+def test_the_output_of_the_power_station_is_the_word_of_its_bridge(told, station) -> None:
+    p3 = station.positions.p3.model_copy(update={"switch": "ac_output"})
+    told._station = station.model_copy(update={"positions": station.positions.model_copy(update={"p3": p3})})
+    say(told, "relay/p3/state", on=True)
+    say(told, "service/relay_bridge/status", state="offline")
+    assert len(of(told.lines(), "relay")) == 1
+    say(told, "service/bluetti_bridge/status", state="offline")
+    assert of(told.lines(), "relay") == []
+
+
+def test_what_the_station_no_longer_uses_does_not_stand(told, station) -> None:
+    for service in ("simulator", "home_assistant", "ina260_reader", "bluetti_bridge", "relay_bridge"):
+        say(told, f"service/{service}/status", state="offline")
+    say(told, "battery/link", available=False)
+    positions = station.positions.model_copy(update={"p4": None})
+    battery = station.battery.model_copy(update={"driver": "none"})
+    told._station = station.model_copy(update={"clock": "system", "positions": positions, "battery": battery})
+    lines = told.lines()
+    assert [line.split(",")[1] for line in of(lines, "service")] == ["service=relay_bridge"]
+    assert of(lines, "battery_link") == []

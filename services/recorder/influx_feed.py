@@ -74,6 +74,7 @@ class Feed:
         self.hours: Cursor | None = None
         """How far InfluxDB has taken whole hours."""
         self.fed_points = 0
+        self._drops_told = False
 
     def committed(self) -> None:
         """There is news in the journal."""
@@ -119,7 +120,7 @@ class Feed:
             return
         self._present_at = self._clock.monotonic() + PRESENT_S
         try:
-            await asyncio.to_thread(self._send, await asyncio.to_thread(self._present))
+            await self._send(await asyncio.to_thread(self._present))
         except RefusedError as error:
             self._tell(f"InfluxDB refuses what is so just now, which is passed over: {error}")
 
@@ -129,7 +130,7 @@ class Feed:
             self.hours = Cursor.parse(saved) if saved else Cursor(0, 0, 0)
         page = await asyncio.to_thread(self._history.follow_hours, self.hours, HOURS)
         try:
-            await asyncio.to_thread(self._send, list(influx_hours.lines(page.hours, self._station, self._scale)))
+            await self._send(list(influx_hours.lines(page.hours, self._station, self._scale)))
         except RefusedError as error:
             self._tell(f"InfluxDB refuses {len(page.hours)} hours of energy, which are passed over: {error}")
         self.hours = page.cursor
@@ -141,7 +142,7 @@ class Feed:
             self.cursor = Cursor.parse(saved) if saved else (await asyncio.to_thread(self._history.follow, None, 0, 0)).cursor
         page = await asyncio.to_thread(self._history.follow, str(self.cursor), self._limit, self._settled_ms())
         try:
-            await asyncio.to_thread(self._send, list(lines(page.rows, self._cut)))
+            await self._send(list(lines(page.rows, self._cut)))
         except RefusedError as error:
             if len(page.rows) > 1:
                 self._limit = max(len(page.rows) // 2, 1)  # to find the one that is at fault
@@ -158,7 +159,7 @@ class Feed:
         if not found:
             return False
         try:
-            await asyncio.to_thread(self._send, [point for _, topic, ts_ms, text in found for point in self._said(topic, ts_ms, text)])
+            await self._send([point for _, topic, ts_ms, text in found for point in self._said(topic, ts_ms, text)])
         except RefusedError as error:
             if len(found) > 1:
                 self._state_limit = max(len(found) // 2, 1)
@@ -176,6 +177,12 @@ class Feed:
             log.warning("not fed to InfluxDB: %s of %d ms since 1970: %r", topic, ts_ms, error)
             return []
 
-    def _send(self, points: list[str]) -> None:
-        self._writer.write(points)
+    async def _send(self, points: list[str]) -> None:
+        dropped = await asyncio.to_thread(self._writer.write, points)
         self.fed_points += len(points)
+        if dropped is not None and not self._drops_told:
+            self._drops_told = True
+            self._tell(
+                f"InfluxDB drops what is older than its bucket keeps, which stays in the journal ({dropped}); "
+                f"to keep more: `sps influx setup --keep-days`"
+            )

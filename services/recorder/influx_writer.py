@@ -15,6 +15,8 @@ LASTING = frozenset({"energy", "event", "event_window", "event_interval", "event
 _LASTING_HEADS = tuple(f"{name}," for name in LASTING)
 REFUSED = (400, 413, 422)
 """Statuses that are about what was sent: to send it again as it is would be in vain."""
+TOO_OLD = "retention policy"
+"""In the words of a refusal (422 "points beyond retention policy dropped=5"): not an error of the points, and all others are stored."""
 
 MS: Any = "ms"
 """The unit of the points' times."""
@@ -36,16 +38,21 @@ class InfluxWriter:
         self._var = var
         self._api: WriteApi | None = None
 
-    def write(self, points: Sequence[str]) -> None:
-        """Write lines of line protocol; blocks. Raises RefusedError, AwayError, NoSecret."""
+    def write(self, points: Sequence[str]) -> str | None:
+        """Write lines of line protocol; blocks. Raises RefusedError, AwayError, NoSecret.
+
+        What is older than a bucket keeps is as good as written: the server drops it, stores the rest, and its words are given back.
+        """
         lasting = [point for point in points if point.startswith(_LASTING_HEADS)]
         passing = [point for point in points if not point.startswith(_LASTING_HEADS)] if lasting else points
         bucket = self._settings.bucket
+        dropped = None
         for name, part in ((bucket, passing), (self._settings.long_bucket or bucket, lasting)):
             if part:
-                self._send(name, part)
+                dropped = self._send(name, part) or dropped
+        return dropped
 
-    def _send(self, bucket: str, points: Sequence[str]) -> None:
+    def _send(self, bucket: str, points: Sequence[str]) -> str | None:
         # Imported here: the library takes half a second and 20 MB, which a station without InfluxDB is spared.
         from influxdb_client.client.exceptions import InfluxDBError  # noqa: PLC0415
         from influxdb_client.rest import ApiException  # noqa: PLC0415
@@ -57,9 +64,13 @@ class InfluxWriter:
             status = getattr(error, "status", None) or getattr(error.response, "status", None)
             if status in (401, 403):
                 self._api = None  # the token may be a new one by the next time
-            raise (RefusedError if status in REFUSED else AwayError)(_why(status, bucket, str(getattr(error, "message", error)))) from error
+            message = str(getattr(error, "message", error))
+            if status in REFUSED and TOO_OLD in message.lower():
+                return _why(status, bucket, message)
+            raise (RefusedError if status in REFUSED else AwayError)(_why(status, bucket, message)) from error
         except (HTTPError, OSError) as error:
             raise AwayError(str(error).splitlines()[0][:200]) from error
+        return None
 
     def _writer(self) -> "WriteApi":
         from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415

@@ -17,6 +17,7 @@ from services.core.config.station import InfluxFeed
 from services.recorder import influx_feed
 from services.recorder.history import History
 from services.recorder.influx_feed import Feed
+from services.recorder.influx_writer import InfluxWriter
 from services.recorder.journal import FILE_NAME, Journal, StateRow
 from services.recorder.upkeep import Upkeep
 from tests.support.victoria import Victoria, victoria
@@ -137,22 +138,32 @@ async def test_a_server_that_ends_in_the_middle_costs_nothing(tmp_path, journal)
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """Refuses one point, as a server does that knows the field by another type; or the token."""
+    """Refuses one point, as a server does that knows the field by another type; or the token; and drops what is too old for it."""
 
     status = 0
     token: str | None = None
     """Nobody else is let in."""
+    oldest_ms = 0
+    """What is older is dropped and the rest stored, with the status and the words of InfluxDB 2."""
     taken: ClassVar[list[bytes]] = []
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         stranger = self.token is not None and self.headers["Authorization"] != f"Token {self.token}"
         status = 401 if stranger else self.status or (422 if b" power_w=1.3," in body else 204)
+        answer = b""
         if status == 204:
-            Refusing.taken += body.split(b"\n")
+            points = body.split(b"\n")
+            kept = [point for point in points if int(point.split()[-1]) >= self.oldest_ms]
+            Refusing.taken += kept
+            if dropped := len(points) - len(kept):
+                why = f"failure writing points to database: partial write: points beyond retention policy dropped={dropped}"
+                status, answer = 422, json.dumps({"code": "unprocessable entity", "message": why}).encode()
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_):
         pass
@@ -163,7 +174,7 @@ def refusing():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    Refusing.taken, Refusing.status, Refusing.token = [], 0, None
+    Refusing.taken, Refusing.status, Refusing.token, Refusing.oldest_ms = [], 0, None, 0
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     thread.join()
@@ -178,6 +189,24 @@ async def test_a_point_that_is_refused_is_passed_over_alone_and_told(tmp_path, j
             f"InfluxDB refuses the reading of {round((START.timestamp() + 130) * 1000)} ms since 1970, which is passed over"
         ]
         assert len(Refusing.taken) == 2 * 93
+
+
+async def test_what_is_older_than_the_server_keeps_is_passed_at_full_pace_and_told_once(tmp_path, journal, refusing, monkeypatch) -> None:
+    sent: list[int] = []
+    write = InfluxWriter.write
+    monkeypatch.setattr(InfluxWriter, "write", lambda writer, points: (sent.append(len(points)), write(writer, points))[1])
+    Refusing.oldest_ms = round((START.timestamp() + 5_005) * 1000)
+    journal.write({}, [StateRow("relay/p1/state", round(START.timestamp() * 1000), '{"on": true}')])
+    journal.append_rows(row for row in rows(0, 1000) if row[1]["p1_w"] != 1.3)
+    async with feeding(tmp_path, journal, refusing, batch_rows=100) as feed:
+        await wait_for(lambda: feed.cursor is not None and feed.cursor.ts_ms == max(expected(1000)), 20)
+        await wait_for(lambda: feed.state_number == 1, 20)
+        assert len(feed.told) == 1
+        assert "older than its bucket keeps" in feed.told[0]
+        assert "points beyond retention policy dropped" in feed.told[0]
+    fresh = {ts_ms for ts_ms, power_w in expected(1000).items() if power_w != 1.3 and ts_ms >= Refusing.oldest_ms}
+    assert {int(line.split()[-1]) for line in Refusing.taken} == fresh
+    assert sum(count > 0 for count in sent) <= 14, "batches stay whole"
 
 
 async def test_what_was_said_is_fed_once_in_order_and_goes_on_where_it_ended(tmp_path, journal, refusing) -> None:

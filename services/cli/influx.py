@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The InfluxDB that the recorder feeds.", no_args_is_help=True)
 POLL_S = 0.5
+KEEP_DAYS = 92
+"""Of a bucket that is made."""
 
 
 @app.callback()
@@ -30,8 +32,15 @@ def setup(
         str | None, typer.Option("--url", envvar="SPS_INFLUX_URL", metavar="URL", help="Where it is, if the station file does not say.")
     ] = None,
     keep_days: Annotated[
-        int, typer.Option("--keep-days", min=2, max=36_600, help="So long readings are kept there; hours and events stay for ever.")
-    ] = 92,
+        int | None,
+        typer.Option(
+            "--keep-days",
+            envvar="SPS_INFLUX_KEEP_DAYS",
+            min=2,
+            max=36_600,
+            help=f"So long readings are kept there; hours and events stay for ever. Left out: {KEEP_DAYS}, or as a bucket has it already.",
+        ),
+    ] = None,
     wait_s: Annotated[float, typer.Option("--wait", min=0, max=3600, metavar="SECONDS", help="How long to wait for it to answer.")] = 60.0,
 ) -> None:
     """Make an InfluxDB 2 ready: first user, two buckets, their names in InfluxQL, a token to write and one to read.
@@ -49,7 +58,7 @@ def setup(
     files = Secrets(*(folder / name for name in ("admin.password", "admin.token", "recorder.token", "grafana.token")))
     _wait(settings.url, wait_s)
     try:
-        for told in prepare(settings, files, keep_days):
+        for told in prepare(settings, files, keep_days, made_days=KEEP_DAYS):
             typer.echo(told)
     except (NotReady, NoSecret) as error:
         fail(str(error))

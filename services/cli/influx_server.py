@@ -72,10 +72,13 @@ def answers(url: str, timeout_s: float = 5.0) -> bool:
         return False
 
 
-def prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int) -> Iterator[str]:
-    """Make it ready, telling each thing done or found. Blocks. Raises NotReady, NoSecret, OSError."""
+def prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int | None, *, made_days: int) -> Iterator[str]:
+    """Make it ready, telling each thing done or found. Blocks. Raises NotReady, NoSecret, OSError.
+
+    Readings are kept `keep_days`; without, a bucket that is there stays as it is, and one that is made keeps them `made_days`.
+    """
     try:
-        yield from _prepare(settings, secrets, keep_days)
+        yield from _prepare(settings, secrets, keep_days, made_days)
     except ApiException as error:
         raise NotReady(
             f"InfluxDB at {settings.url} refused: {error.status} {' '.join(str(error.body or error.reason).split())[:200]}"
@@ -84,18 +87,19 @@ def prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int) -> Iterator[
         raise NotReady(f"InfluxDB at {settings.url} does not answer: {error}") from error
 
 
-def _prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int) -> Iterator[str]:
+def _prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int | None, made_days: int) -> Iterator[str]:
     long_bucket = settings.long_bucket
     if long_bucket is None or long_bucket == settings.bucket:
         raise NotReady("recorder.influx.long_bucket must name a second bucket, such as 'station_long'")
     admin_token = _secret(secrets.admin_token)
-    if _onboard(settings, admin_token, secrets, keep_days):
+    made_s = (made_days if keep_days is None else keep_days) * DAY_S
+    if _onboard(settings, admin_token, secrets, made_s):
         yield f"first user '{ADMIN}', organisation '{settings.org}'"
     with InfluxDBClient(url=settings.url, token=admin_token, org=settings.org, timeout=20_000) as client:
         org_id = _organisation(client, settings)
         buckets = {}
-        for name, kept_s in ((settings.bucket, keep_days * DAY_S), (long_bucket, 0)):
-            buckets[name], told = _bucket(client, org_id, name, kept_s)
+        for name, new_s, asked in ((settings.bucket, made_s, keep_days is not None), (long_bucket, 0, False)):
+            buckets[name], told = _bucket(client, org_id, name, new_s, asked=asked)
             yield told
         for policy, name in ((RAW, settings.bucket), (LONG, long_bucket)):
             yield _map(client, org_id, policy, buckets[name])
@@ -104,7 +108,7 @@ def _prepare(settings: InfluxFeed, secrets: Secrets, keep_days: int) -> Iterator
             yield _token(client, org_id, kind, path, list(buckets.values()), tries)
 
 
-def _onboard(settings: InfluxFeed, admin_token: str, secrets: Secrets, keep_days: int) -> bool:
+def _onboard(settings: InfluxFeed, admin_token: str, secrets: Secrets, kept_s: int) -> bool:
     with InfluxDBClient(url=settings.url, token="", org=settings.org, timeout=20_000) as client:
         service = SetupService(client.api_client)
         if not service.get_setup().allowed:
@@ -114,7 +118,7 @@ def _onboard(settings: InfluxFeed, admin_token: str, secrets: Secrets, keep_days
             password=_secret(secrets.admin_password),
             org=settings.org,
             bucket=settings.bucket,
-            retention_period_seconds=keep_days * DAY_S,
+            retention_period_seconds=kept_s,
             token=admin_token,
         )
         service.post_setup(wanted)
@@ -135,18 +139,22 @@ def _organisation(client: InfluxDBClient, settings: InfluxFeed) -> str:
     return str(found[0].id)
 
 
-def _bucket(client: InfluxDBClient, org_id: str, name: str, kept_s: int) -> tuple[Bucket, str]:
+def _bucket(client: InfluxDBClient, org_id: str, name: str, kept_s: int, *, asked: bool) -> tuple[Bucket, str]:
+    """Found or made. How long one that is there keeps its points is a person's affair unless somebody `asked` now."""
     api = client.buckets_api()
-    kept = f"kept {kept_s // DAY_S} days" if kept_s else "kept for ever"
+    rules = BucketRetentionRules(type="expire", every_seconds=kept_s)
     if (found := api.find_bucket_by_name(name)) is None:
-        rules = BucketRetentionRules(type="expire", every_seconds=kept_s)
-        return api.create_bucket(bucket_name=name, org=org_id, retention_rules=rules), f"bucket '{name}', {kept}"
+        return api.create_bucket(bucket_name=name, org=org_id, retention_rules=rules), f"bucket '{name}', {_kept(kept_s)}"
     is_s = found.retention_rules[0].every_seconds if found.retention_rules else 0
-    if is_s == kept_s:
-        return found, f"bucket '{name}' is there, {kept}"
-    found.retention_rules = [BucketRetentionRules(type="expire", every_seconds=kept_s)]
+    if is_s == kept_s or not asked:
+        return found, f"bucket '{name}' is there, {_kept(is_s)}"
+    found.retention_rules = [rules]
     api.update_bucket(found)
-    return found, f"bucket '{name}' is there, now {kept}"
+    return found, f"bucket '{name}' is there, now {_kept(kept_s)}"
+
+
+def _kept(kept_s: int) -> str:
+    return f"kept {kept_s / DAY_S:g} days" if kept_s else "kept for ever"
 
 
 def _map(client: InfluxDBClient, org_id: str, policy: str, bucket: Bucket) -> str:

@@ -101,11 +101,30 @@ def test_a_server_that_gives_too_much_is_told(server, secrets) -> None:
     assert "the new token of recorder is not right: it may read, too" in result.output
 
 
-def test_another_retention_is_taken_over(server, secrets) -> None:
+def test_another_retention_is_taken_over_and_stays_when_nobody_names_one(server, secrets, monkeypatch) -> None:
     url, state = server
+
+    def kept_days():
+        return state.bucket("station")["retentionRules"][0]["everySeconds"] / 86_400
+
     set_up(url, secrets)
-    set_up(url, secrets, "--keep-days", "30")
-    assert state.bucket("station")["retentionRules"][0]["everySeconds"] == 30 * 86_400
+    assert "'station' is there, now kept 30 days" in set_up(url, secrets, "--keep-days", "30").output
+    assert kept_days() == 30
+    monkeypatch.setenv("SPS_INFLUX_KEEP_DAYS", "")  # as the containers pass it on when nobody set it
+    result = set_up(url, secrets)
+    assert result.exit_code == 0, result.output
+    assert "'station' is there, kept 30 days" in result.output
+    assert kept_days() == 30
+    monkeypatch.setenv("SPS_INFLUX_KEEP_DAYS", "366")
+    set_up(url, secrets)
+    assert kept_days() == 366
+
+
+def test_a_new_server_keeps_readings_as_long_as_is_asked_at_once(server, secrets, monkeypatch) -> None:
+    url, state = server
+    monkeypatch.setenv("SPS_INFLUX_KEEP_DAYS", "366")
+    set_up(url, secrets)
+    assert state.bucket("station")["retentionRules"][0]["everySeconds"] == 366 * 86_400
 
 
 def test_a_bucket_that_was_made_anew_is_found_again(server, secrets) -> None:

@@ -49,14 +49,28 @@ def rules() -> dict[str, Any]:
             panel=("sps-health", "Readings by the step"),
         ),
         _rule(
-            "sps-alert-service",
-            "Service offline",
-            f'SELECT last("online") FROM {source("service")} WHERE time > now() - 10m GROUP BY "station", "service"',
+            "sps-alert-position",
+            "Meter lost",
+            # Offset by now() the last step is the last ten minutes as a whole, and begins where the one before ends. A meter that has
+            # told nothing for a day is no longer in the answer.
+            f'SELECT count("power_w") FROM {source("position")} WHERE time > now() - 1d AND time < now() '
+            'GROUP BY time(10m, now()), "station", "position" fill(0)',
             ("lt", 1),
             wait="5m",
             severity="warning",
-            summary='The service {{ index .Labels "service" }} is offline',
-            remedy="Its log says why: `docker compose logs` with its name.",
+            summary='The meter at {{ index .Labels "position" }} has not been read for ten minutes',
+            remedy="Has it power, and is it within reach? While a meter is lost its energy is unknown, and an event's figures have gaps.",
+            panel=("sps-health", "Readings by the step"),
+        ),
+        _rule(
+            "sps-alert-service",
+            "Service in trouble",
+            f'SELECT last("ok") FROM {source("service")} WHERE time > now() - 10m GROUP BY "station", "service"',
+            ("lt", 1),
+            wait="5m",
+            severity="warning",
+            summary='The service {{ index .Labels "service" }} is offline or degraded',
+            remedy="The table of faults on the dashboard Health says what is degraded; its log why: `docker compose logs` with its name.",
             panel=("sps-health", "Services"),
         ),
         _rule(

@@ -4,7 +4,7 @@ InfluxDB 1 answers them; InfluxDB 2, which the containers run, and Grafana canno
 """
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,12 +153,14 @@ def test_alert_rules_have_data_and_only_the_event_that_fell_short_fires(house) -
 
 
 BAD = {
-    "sps-alert-power-station": (RAW, "battery_link,station=other available=0", "other"),
-    "sps-alert-relay": (RAW, "relay,station=other,position=p1 faulty=1", "p1 other"),
-    "sps-alert-service": (RAW, "service,station=other,service=controller online=0", "controller other"),
-    "sps-alert-reserve": (RAW, "controller,station=other at_lowest=1", "other"),
-    "sps-alert-event": (LONG, "event_total,station=other,event_id=e9 met=0", "e9 other"),
+    "sps-alert-power-station": (RAW, "battery_link,station=other available=0", "other", 0),
+    "sps-alert-relay": (RAW, "relay,station=other,position=p1 faulty=1", "p1 other", 0),
+    "sps-alert-position": (RAW, "position,station=other,position=p1 power_w=12", "p1 other", 25),
+    "sps-alert-service": (RAW, "service,station=other,service=recorder online=1,ok=0", "recorder other", 0),
+    "sps-alert-reserve": (RAW, "controller,station=other at_lowest=1", "other", 0),
+    "sps-alert-event": (LONG, "event_total,station=other,event_id=e9 met=0", "e9 other", 0),
 }
+"""Of each rule a point that makes it fire, the tags under which it does, and how many minutes ago."""
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["uid"])
@@ -168,6 +170,23 @@ def test_an_alert_rule_fires_when_it_should(house, rule) -> None:
         assert house.server.ask(query) == [], "no readings, no series"
         assert rule["noDataState"] == "Alerting"
         return
-    policy, line, tags = BAD[rule["uid"]]
-    house.server.write(f"{line} {to_ms(house.end)}".encode(), policy).raise_for_status()
+    policy, line, tags, ago_min = BAD[rule["uid"]]
+    house.server.write(f"{line} {to_ms(house.end - timedelta(minutes=ago_min))}".encode(), policy).raise_for_status()
     assert fires(house, rule)[tags]
+
+
+def test_a_meter_is_lost_by_itself_though_the_others_are_read_and_found_again_with_its_next_reading(house) -> None:
+    (rule,) = [one for one in rules() if one["uid"] == "sps-alert-position"]
+
+    def read(position: str, ago: timedelta) -> None:
+        at_ms = to_ms(datetime.now(UTC) - ago)
+        house.server.write(f"position,station=lone,position={position} power_w=12 {at_ms}".encode(), RAW).raise_for_status()
+
+    for minutes in (12, 14, 70):
+        read("p1", timedelta(minutes=minutes))
+    read("p2", timedelta(minutes=9))
+    found = fires(house, rule)
+    assert found["p1 lone"]
+    assert not found["p2 lone"]
+    read("p1", timedelta(seconds=5))
+    assert not fires(house, rule)["p1 lone"]

@@ -30,8 +30,8 @@ Payload = Mapping[str, Any]
 StateRow = tuple[str, int, str]
 """Topic below the station's root, time in ms, and the message as JSON: a row of the journal's table `state`."""
 
-AT_LOWEST = "lowest_reached"
-"""The controller's reason code when the battery has come down to the reserve, or to its floor."""
+AT_LOWEST = frozenset({"lowest_reached", "reserve_reached"})
+"""The controller's reason codes when the battery has come down to the reserve, or to its floor."""
 STANDING = ("state", "status", "link")
 """The last parts of the topics under which something stands until the next message."""
 TOOK_PLACE = ("ongoing", "completed")
@@ -99,7 +99,7 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterat
 
 def _controller(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str | None]:
     names = ("phase", "mode_commanded", "mode_confirmed", "reason", "reason_code", "goal_w", "duty")
-    yield line("controller", tags, {name: said.get(name) for name in names} | {"at_lowest": said.get("reason_code") == AT_LOWEST}, ts_ms)
+    yield line("controller", tags, {name: said.get(name) for name in names} | {"at_lowest": said.get("reason_code") in AT_LOWEST}, ts_ms)
 
 
 def _relay(said: Payload, tags: Mapping[str, str], position: str, ts_ms: int) -> Iterator[str | None]:

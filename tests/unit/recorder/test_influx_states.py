@@ -10,7 +10,7 @@ from influxdb_client.client.write.point import _escape_key, _escape_string
 from services.bus import contract
 from services.bus.contract import CHANNELS
 from services.bus.examples import example
-from services.recorder.influx_states import lines, standing, vitals
+from services.recorder.influx_states import AT_LOWEST, lines, standing, vitals
 
 AT = 1_800_000_000_000
 
@@ -56,18 +56,18 @@ def test_a_service_that_is_away_or_unwell_is_a_fault(said, fields) -> None:
     assert all(field in line for field, line in zip(fields, found, strict=True))
 
 
-def test_the_reserve_is_told_by_the_controllers_reason_code() -> None:
-    (line,) = told("controller/state", phase="ongoing", mode_commanded=2, reason="battery at 20 %", reason_code="lowest_reached")
+@pytest.mark.parametrize("code", sorted(AT_LOWEST))
+def test_the_reserve_is_told_by_the_controllers_reason_code(code) -> None:
+    (line,) = told("controller/state", phase="ongoing", mode_commanded=2, reason="battery at 20 %", reason_code=code)
     assert "at_lowest=1.0" in line
     (line,) = told("controller/state", phase="ongoing", mode_commanded=5, reason="holding", reason_code="holding")
     assert "at_lowest=0.0" in line
 
 
-def test_that_reason_code_is_one_of_the_controllers() -> None:
+def test_those_reason_codes_are_the_controllers() -> None:
     from services.controller.reasons import _WORDS  # noqa: PLC0415
-    from services.recorder.influx_states import AT_LOWEST  # noqa: PLC0415
 
-    assert AT_LOWEST in _WORDS
+    assert {code for code in _WORDS if code.endswith("_reached")} == AT_LOWEST
 
 
 def test_only_an_event_that_took_place_has_a_window() -> None:

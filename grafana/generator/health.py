@@ -21,8 +21,11 @@ from grafana.generator.look import (
 
 LATELY = "5m"
 CHANGES = select({"change": 'ABS(DIFFERENCE("on"))'}, "relay", by='"position"')
-SWITCHINGS = " ".join(("SELECT", 'sum("change")', "FROM", f"({CHANGES})", 'WHERE $timeFilter GROUP BY time(1d), "position" fill(0)'))
+SWITCHINGS = " ".join(("SELECT", 'sum("change")', "FROM", f"({CHANGES})", f'WHERE $timeFilter GROUP BY time(1d), "position" {GAPS}'))
 """What stands is told again and again; only a difference is a switching."""
+RISES = select({"rise": 'NON_NEGATIVE_DIFFERENCE("timer_fired")'}, "relay", by='"position"')
+FIRED = " ".join(("SELECT", 'sum("rise") AS "Fired"', "FROM", f"({RISES})", "WHERE $timeFilter"))
+"""Likewise: a timer that fired stands until the relay obeys again, and fired once."""
 FAULTY = {"0": ("well", GREEN), "1": ("fault", ORANGE)}
 LINKED = {"0": ("no answer", ORANGE), "1": ("answers", GREEN)}
 
@@ -127,7 +130,7 @@ def _relays() -> list[Panel]:
         ),
         chart(
             "Switchings a day",
-            "How often each relay changed (days of UTC). Contacts wear; limits.switchings_per_day caps it.",
+            "How often each relay changed (days of UTC). A gap: nothing was told. Contacts wear; limits.switchings_per_day caps it.",
             "none",
             Query(SWITCHINGS, alias="$tag_position"),
             series=positions(),
@@ -149,9 +152,9 @@ def _relays() -> list[Panel]:
         ),
         stat(
             "Dead-man timers",
-            "How often a relay's own timer had switched it when it was read: each is a time in which nobody renewed the wish.",
+            "How often a relay's own timer switched it: each is a time in which nobody renewed the wish.",
             "none",
-            Query(select({"Fired": 'sum("timer_fired")'}, "relay")),
+            Query(FIRED),
             steps=((None, GREEN), (1, ORANGE)),
             span=12,
             height=6,

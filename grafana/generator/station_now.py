@@ -158,7 +158,15 @@ def _words() -> list[Panel]:
         table(
             "Decisions",
             "What the controller said last, newest first.",
-            Query(select('"mode_commanded" AS "Mode", "reason" AS "Reason"', "controller", tail="ORDER BY time DESC LIMIT 30"), table=True),
+            Query(
+                select(
+                    '"mode_commanded" AS "Mode", "reason" AS "Reason"',
+                    "controller",
+                    and_='"decided" = 1',
+                    tail="ORDER BY time DESC LIMIT 30",
+                ),
+                table=True,
+            ),
             columns={"Time": {"custom.width": 170}, "Mode": {"custom.width": 70}},
             span=14,
         ),

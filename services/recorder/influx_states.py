@@ -4,7 +4,7 @@ Time and tags of a point come from what is told alone: told again, it is the sam
 
 | measurement | tags besides `station` | time | fields |
 |---|---|---|---|
-| controller | | of the decision | phase, mode_commanded, mode_confirmed, reason, reason_code, goal_w, duty, at_lowest |
+| controller | | of the decision | phase, mode_commanded, mode_confirmed, reason, reason_code, goal_w, duty, at_lowest, decided |
 | relay | position | of the change | on, faulty, timer_fired, fault |
 | battery_link | | of the change | available, silent, rssi_dbm, last_failure |
 | event | event_id | of the change | status, reason, goal, goal_w, start_ms, end_ms |
@@ -16,6 +16,7 @@ Time and tags of a point come from what is told alone: told again, it is the sam
 | vitals | service | when measured | journal_lag_s, memory_mb |
 | battery_estimate | | when told | soc_pct, low_pct, high_pct |
 
+What stands is told again as of now, but for its fault and `decided`: those belong to the moment of the change.
 Flags are 1 or 0. Times as fields are milliseconds since 1970.
 """
 
@@ -59,7 +60,8 @@ def standing(rows: Iterable[StateRow], station: str, at_ms: int) -> Iterator[str
     for topic, ts_ms, text in rows:
         parts = topic.split("/")
         if ts_ms <= at_ms and parts[-1] in STANDING:
-            yield from (one for one in _points(parts, at_ms, json.loads(text), station) if not one.startswith("fault,"))
+            found = _points(parts, at_ms, json.loads(text), station, again=True)
+            yield from (one for one in found if not one.startswith("fault,"))
 
 
 def vitals(station: str, service: str, ts_ms: int, *, journal_lag_s: float | None = None, memory_mb: float | None = None) -> str | None:
@@ -72,10 +74,10 @@ def estimate(station: str, ts_ms: int, soc_pct: float, low_pct: float, high_pct:
     return line("battery_estimate", {"station": station}, {"soc_pct": soc_pct, "low_pct": low_pct, "high_pct": high_pct}, ts_ms)
 
 
-def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterator[str]:
+def _points(topic: list[str], ts_ms: int, said: Payload, station: str, *, again: bool = False) -> Iterator[str]:
     match topic:
         case ["controller", "state"]:
-            found = _controller(said, {"station": station}, ts_ms)
+            found = _controller(said, {"station": station}, ts_ms, decided=not again)
         case ["relay", position, "state"]:
             found = _relay(said, {"station": station}, position, ts_ms)
         case ["battery", "link"]:
@@ -97,9 +99,10 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str) -> Iterat
     yield from (one for one in found if one is not None)
 
 
-def _controller(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str | None]:
+def _controller(said: Payload, tags: Mapping[str, str], ts_ms: int, *, decided: bool) -> Iterator[str | None]:
     names = ("phase", "mode_commanded", "mode_confirmed", "reason", "reason_code", "goal_w", "duty")
-    yield line("controller", tags, {name: said.get(name) for name in names} | {"at_lowest": said.get("reason_code") in AT_LOWEST}, ts_ms)
+    flags = {"at_lowest": said.get("reason_code") in AT_LOWEST, "decided": True if decided else None}
+    yield line("controller", tags, {name: said.get(name) for name in names} | flags, ts_ms)
 
 
 def _relay(said: Payload, tags: Mapping[str, str], position: str, ts_ms: int) -> Iterator[str | None]:

@@ -126,6 +126,33 @@ def test_a_switching_is_counted_once_however_often_its_state_is_told(house) -> N
     assert counted > 6
 
 
+def test_a_day_of_which_nothing_is_known_has_no_count_of_switchings(house) -> None:
+    (asked,) = [one for one in panels(house.end) if one.where == "sps-health / Switchings a day / A"]
+    series = house.server.ask(filled(asked.of["query"], house.end - timedelta(days=20), house.end, 3600))
+    for one in series:
+        before = {count for ts_ms, count in one["values"] if ts_ms < to_ms(house.end - timedelta(days=16))}
+        assert before == {None}
+
+
+def test_a_timer_fired_once_however_often_its_state_is_told(house) -> None:
+    (asked,) = [one for one in panels(house.end) if one.where == "sps-health / Dead-man timers / A"]
+    told = house.history.states("relay/p2/state", house.end - timedelta(days=14), house.end, 100_000)
+    (row,) = [one for one in told if one.payload["timer_fired"]]
+    for minutes in range(1, 6):
+        again = f"relay,station=demo,position=p2 timer_fired=1 {row.ts_ms + minutes * 60_000}"
+        house.server.write(again.encode(), RAW).raise_for_status()
+    (series,) = house.server.ask(filled(asked.of["query"], house.end - timedelta(days=14), house.end, 3600))
+    assert series["values"][0][1] == 1
+
+
+def test_a_decision_stands_in_its_table_once_however_often_its_state_is_told(house) -> None:
+    (asked,) = [one for one in panels(house.end) if one.where == "sps-now / Decisions / A"]
+    (series,) = house.server.ask(asked.query)
+    rows = house.history.states("controller/state", asked.begin, house.end + timedelta(seconds=1), 100_000)
+    assert [ts_ms for ts_ms, *_ in series["values"]] == [row.ts_ms for row in reversed(rows)][:30]
+    assert len(series["values"]) > 1
+
+
 def rules() -> list[dict[str, Any]]:
     body = yaml.safe_load((FOLDER / "provisioning" / "alerting" / "rules.yaml").read_text(encoding="utf-8"))
     return [rule for group in body["groups"] for rule in group["rules"]]

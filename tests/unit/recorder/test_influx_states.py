@@ -117,3 +117,12 @@ def test_what_stands_is_told_again_without_its_fault_and_never_before_its_time()
     (relay,) = standing(rows, "demo", AT + 1)
     assert relay.startswith("relay,position=p1,station=demo on=1.0,faulty=1.0")
     assert relay.endswith(str(AT + 1))
+
+
+def test_a_decision_is_marked_once_however_often_it_is_told() -> None:
+    row = ("controller/state", AT, json.dumps({"phase": "normal", "mode_commanded": 2, "reason": "resting", "reason_code": "resting"}))
+    (decision,) = lines([row], "demo")
+    assert "decided=1.0" in decision
+    (again,) = standing([row], "demo", AT + 60_000)
+    assert "mode_commanded=2.0" in again
+    assert "decided" not in again

@@ -49,9 +49,10 @@ def _totals() -> list[Panel]:
         ),
         total(
             "Efficiency",
-            "Out of the battery over into it (P3 over P2 + P4). A short time rests on what was stored before: choose a week or more.",
+            "Out of the battery over into it (P3 over P2 + P4), of the hours in which both are known. A short time rests on what was "
+            "stored before: choose a week or more.",
             "percentunit",
-            'sum("p3_wh") / sum("taken_wh")',
+            'sum("given_wh") / sum("taken_wh")',
             PINK,
         ),
         total("Cycles", "Full cycles of the battery's capacity that P3 amounts to.", "none", 'sum("cycles")', ORANGE),
@@ -155,7 +156,7 @@ def _battery() -> list[Panel]:
             "Efficiency by the week",
             "Out of the battery over into it, by the week (of UTC, from Thursdays). What is stored more or less is small over a week.",
             "percentunit",
-            Query(select({"Efficiency": 'sum("p3_wh") / sum("taken_wh")'}, "energy", by=f"{WEEKLY} {GAPS}")),
+            Query(select({"Efficiency": 'sum("given_wh") / sum("taken_wh")'}, "energy", by=f"{WEEKLY} {GAPS}")),
             series={"Efficiency": fixed(PINK)},
             bars=True,
             interval=HOURLY,

@@ -2,7 +2,9 @@
 
 A point of the measurement `energy` has the hour's start as its time and the tag `station`; its fields are the energy of every
 position and of import (P1 + P2), load (P1 + P3) and avoided (P3 - P2), the mean state of charge, and the share of the hour for which
-P1 to P3 are known. An hour that is reckoned anew is told again, and is the same point.
+P1 to P3 are known. An hour between others in which nothing was read is told too, for that share: it is 0. What the battery gave (P3)
+and took (P2 + P4) is told for the hours in which both are known, so that one may be divided by the other. An hour that is reckoned
+anew is told again, and is the same point.
 """
 
 import sqlite3
@@ -19,6 +21,8 @@ from services.recorder.rollups import FLOWS, HOUR, HOUR_S, METERED, ROLLED
 
 HOUR_MS = HOUR_S * 1000
 _BETWEEN = f"SELECT key, {', '.join(ROLLED)} FROM {HOUR.table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"  # noqa: S608 - fixed names
+_FIRST = f"SELECT min(key) FROM {HOUR.table}"  # noqa: S608 - fixed names
+_NOTHING = (None,) * len(ROLLED)
 _AROUND = 1
 """Hours beside a late reading that it may change."""
 
@@ -72,11 +76,29 @@ def page(db: sqlite3.Connection, after: Cursor | None, limit: int) -> HourPage:
         full = len(part) == room
         after = Cursor(after.ts_ms, after.late_seq if full else seq, (part[-1][0] + 1) * HOUR_MS if full else 0)
     if room := limit - len(hours):
-        until_s = schema.meta(db, schema.ROLLED_UNTIL) or 0
-        part = db.execute(_BETWEEN, (after.ts_ms // HOUR_MS, until_s // HOUR_S - 1, room)).fetchall()
+        part = _rolled(db, after.ts_ms // HOUR_MS, room)
         hours += part
         after = Cursor((part[-1][0] + 1) * HOUR_MS if part else after.ts_ms, after.late_seq, after.late_ms)
     return HourPage(hours, after, more=len(hours) == limit)
+
+
+def _rolled(db: sqlite3.Connection, begin: int, room: int) -> list[Any]:
+    """The hours from `begin` on that have been rolled up, at most `room`.
+
+    One in which nothing was read has no row, and is here all the same: that nothing is known of it is known.
+    """
+    first = db.execute(_FIRST).fetchone()[0]
+    until_s = schema.meta(db, schema.ROLLED_UNTIL)
+    if first is None or until_s is None:
+        return []
+    wanted = range(max(begin, first), until_s // HOUR_S)[:room]
+    if not wanted:
+        return []
+    # What is being reckoned anew comes when that is done.
+    dirty = db.execute("SELECT min(hour) FROM dirty WHERE hour BETWEEN ? AND ?", (wanted[0], wanted[-1])).fetchone()[0]
+    wanted = wanted if dirty is None else range(wanted[0], dirty)
+    found = {row[0]: row for row in db.execute(_BETWEEN, (wanted.start, wanted.stop - 1, room))}
+    return [found.get(hour, (hour, *_NOTHING)) for hour in wanted]
 
 
 def lines(hours: Iterable[StoredHour], station: str, scale: BatteryScale) -> Iterator[str]:
@@ -91,9 +113,11 @@ def _fields(row: dict[str, int | None], scale: BatteryScale) -> dict[str, float 
     wh = {str(flow): None if (joules := row[f"{flow}_j"]) is None else round(joules / 3600, 3) for flow in FLOWS}
     lack_ms = row[f"{METERED}_lack_ms"]
     p2, p3, p4 = wh["p2"], wh["p3"], wh["p4"] if scale.has_pv else 0.0
+    given, taken = (None, None) if p2 is None or p3 is None or p4 is None else (p3, round(p2 + p4, 3))
     return {
         **{f"{name}_wh": value for name, value in wh.items()},
-        "taken_wh": None if p2 is None or p4 is None else round(p2 + p4, 3),
+        "given_wh": given,
+        "taken_wh": taken,
         "covered": 0.0 if lack_ms is None else round(1 - lack_ms / HOUR_MS, 4),
         **{name: None if (mean := row[name]) is None else mean / COLUMNS[name].scale for name in ("soc_pct", "estimate_pct")},
         "cycles": None if p3 is None or scale.cycles_per_wh is None else round(p3 * scale.cycles_per_wh, 6),

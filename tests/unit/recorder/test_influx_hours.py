@@ -53,6 +53,48 @@ def test_what_is_unknown_has_no_field(journal, told) -> None:
     assert "covered=0.0" in line
 
 
+def fields_of(line):
+    return {name: float(value) for name, value in (part.split("=") for part in line.split()[1].split(","))}
+
+
+def test_an_hour_between_others_in_which_nothing_was_read_is_told_as_unknown(journal, told) -> None:
+    journal.append_rows([*minutes(0, 90, p1_w=60.0, p2_w=0.0, p3_w=30.0), *minutes(60 * 24 * 30, 120, p1_w=60.0, p2_w=0.0, p3_w=30.0)])
+    roll(journal)
+    found, cursor, more = [], None, True
+    while more:
+        some, page = told(cursor, limit=50)
+        found += some
+        cursor, more = page.cursor, page.more
+    assert [int(line.split()[-1]) // HOUR_MS - FIRST for line in found] == list(range(24 * 30 + 1))
+    assert {tuple(fields_of(line).items()) for line in found[2:-1]} == {(("covered", 0.0),)}
+    covered = [fields_of(line)["covered"] for line in found]
+    assert sum(covered) / len(covered) == pytest.approx(2.5 / len(covered), rel=0.02)
+    assert told(cursor)[0] == []
+
+
+def test_an_hour_that_is_being_reckoned_anew_is_waited_for(journal, told) -> None:
+    journal.append_rows([*minutes(0, 60, p1_w=60.0), *minutes(180, 120, p1_w=60.0)])
+    roll(journal)
+    journal.append_rows(minutes(120, 60, p1_w=120.0))
+    waiting, page = told()
+    assert len(waiting) == 1, "nothing is said of an hour whose readings have just come"
+    roll(journal)
+    found, _ = told(page.cursor)
+    assert [round(fields_of(line).get("p1_wh", 0)) for line in found if int(line.split()[-1]) // HOUR_MS - FIRST == 2] == [120]
+
+
+def test_what_the_battery_gave_and_took_are_of_the_same_hours(journal, told) -> None:
+    journal.append_rows(
+        [*minutes(0, 60, p2_w=100.0, p3_w=80.0), *minutes(60, 60, p3_w=80.0), *minutes(120, 60, p2_w=100.0), *minutes(180, 60, p1_w=5.0)]
+    )
+    roll(journal)
+    both, *others = [fields_of(line) for line in told()[0]]
+    assert both["given_wh"] / both["taken_wh"] == pytest.approx(0.8, rel=0.02)
+    assert others[1]["p2_wh"] > 90
+    sums = {name: sum(one.get(name, 0.0) for one in others) for name in ("given_wh", "taken_wh")}
+    assert sums["given_wh"] == pytest.approx(sums["taken_wh"] * 0.8, abs=5), "but for the minute in which one ends and the other begins"
+
+
 def test_a_backlog_comes_in_pages(journal, told) -> None:
     journal.append_rows(minutes(0, 60 * 10 + 30, p1_w=60.0))
     roll(journal)

@@ -23,6 +23,8 @@ from grafana.generator.look import (
 
 LATELY = "5m"
 """An older figure is not what is now."""
+AT_ONCE = "2m"
+"""For what ends without a word: that there is no goal is no figure, so the last one would stand on. All is told again each minute."""
 
 
 def dashboard() -> Dashboard:
@@ -71,10 +73,11 @@ def _figures() -> list[Panel]:
         ),
         stat(
             "Goal",
-            "The reduction asked of the battery now. None outside of an event, or if the goal needs no figure.",
+            "The reduction asked of the battery now. None outside of an event, or if the goal needs no figure; "
+            "after an event the last one stands for two minutes.",
             "watt",
             Query(select({"Goal": 'last("goal_w")'}, "controller")),
-            over=LATELY,
+            over=AT_ONCE,
             decimals=0,
             none="none",
             steps=((None, GREEN),),

@@ -51,7 +51,8 @@ def _point(month: Period, season: date, station: Station, programme: Programme) 
     at = datetime(month.first.year, month.first.month, 1, tzinfo=station.zone)
     fields: dict[str, object] = {name: getattr(month, name) for name in _SUMS}
     fields |= {"season": season.isoformat(), "currency": programme.rates.currency if programme.rates else None}
-    return line("season_month", {"station": station.station, "programme": programme.name}, fields, round(at.timestamp() * 1000))
+    fields |= {"programme": programme.name}  # no tag: under another programme it is the same month, which would count twice
+    return line("season_month", {"station": station.station}, fields, round(at.timestamp() * 1000))
 
 
 def _settled(station: Station, history: History) -> tuple[list[SettledEvent], float | None]:

@@ -106,6 +106,8 @@ def test_the_months_are_told_with_the_events_that_settled(told) -> None:
     assert "events=1.0" in july[0]
     assert "reduction_wh=300.0" in july[0]
     assert "performance=0.3" in july[0]
+    assert july[0].startswith("season_month,station=demo "), "under another programme it is the same point"
+    assert 'programme="' in july[0]
     assert of(told.lines(), "season_month") == [], "once in a while is enough"
 
 
@@ -118,6 +120,7 @@ def say(told, topic, **said):
     [
         ("controller/state", {"phase": "normal", "mode_commanded": 5}, "controller", "controller"),
         ("relay/p1/state", {"on": True}, "relay_bridge", "relay"),
+        ("load/washer/state", {"on": True}, "relay_bridge", "relay"),
         ("battery/link", {"available": True}, "bluetti_bridge", "battery_link"),
     ],
 )

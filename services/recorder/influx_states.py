@@ -5,10 +5,10 @@ Time and tags of a point come from what is told alone: told again, it is the sam
 | measurement | tags besides `station` | time | fields |
 |---|---|---|---|
 | controller | | of the decision | phase, mode_commanded, mode_confirmed, reason, reason_code, goal_w, duty, at_lowest, decided |
-| relay | position | of the change | on, faulty, timer_fired, fault |
+| relay | position, or a deferrable load's name | of the change | on, faulty, timer_fired, fault |
 | battery_link | | of the change | available, silent, rssi_dbm, last_failure |
 | event | event_id | of the change | status, reason, goal, goal_w, start_ms, end_ms |
-| event_window | event_id | the event's start | end_ms, text: an event that took place |
+| event_window | event_id | the event's start | end_ms, text: an event that took place; cut short, its end is when that was said |
 | event_interval | event_id | the interval's start | the interval's figures in Wh, goal_wh; the baseline beforehand |
 | event_total | event_id | the first interval's start | final figures in Wh, money, met |
 | service | service | of the change | online, ok, version, detail |
@@ -36,6 +36,8 @@ AT_LOWEST = frozenset({"lowest_reached", "reserve_reached"})
 STANDING = ("state", "status", "link")
 """The last parts of the topics under which something stands until the next message."""
 TOOK_PLACE = ("ongoing", "completed")
+CUT_SHORT = ("cancelled", "opted_out")
+"""Said after the event's start: it took place until then."""
 _INTERVAL = (
     "baseline_wh", "import_wh", "avoided_wh", "pv_wh", "reduction_wh", "covered", "load_estimate_wh", "load_low_wh", "load_high_wh",
 )  # fmt: skip
@@ -78,8 +80,8 @@ def _points(topic: list[str], ts_ms: int, said: Payload, station: str, *, again:
     match topic:
         case ["controller", "state"]:
             found = _controller(said, {"station": station}, ts_ms, decided=not again)
-        case ["relay", position, "state"]:
-            found = _relay(said, {"station": station}, position, ts_ms)
+        case ["relay" | "load" as kind, position, "state"]:  # no load is called as a position is
+            found = _relay(said, {"station": station, "position": position}, f"{kind} {position}", ts_ms)
         case ["battery", "link"]:
             fields = {name: said.get(name) for name in ("available", "silent", "rssi_dbm", "last_failure")}
             found = iter([line("battery_link", {"station": station}, fields, ts_ms)])
@@ -105,11 +107,11 @@ def _controller(said: Payload, tags: Mapping[str, str], ts_ms: int, *, decided: 
     yield line("controller", tags, {name: said.get(name) for name in names} | flags, ts_ms)
 
 
-def _relay(said: Payload, tags: Mapping[str, str], position: str, ts_ms: int) -> Iterator[str | None]:
+def _relay(said: Payload, tags: Mapping[str, str], source: str, ts_ms: int) -> Iterator[str | None]:
     fault = said.get("fault")
     fields = {"on": said.get("on"), "faulty": fault is not None, "timer_fired": said.get("timer_fired", False), "fault": fault}
-    yield line("relay", {**tags, "position": position}, fields, ts_ms)
-    yield _fault(tags["station"], f"relay {position}", fault, ts_ms)
+    yield line("relay", tags, fields, ts_ms)
+    yield _fault(tags["station"], source, fault, ts_ms)
 
 
 def _service(said: Payload, tags: Mapping[str, str], service: str, ts_ms: int) -> Iterator[str | None]:
@@ -128,7 +130,8 @@ def _event(said: Payload, tags: Mapping[str, str], ts_ms: int) -> Iterator[str |
     start_ms, end_ms = _ms(said["start"]), _ms(said["end"])
     fields = {"status": said["status"], "reason": said.get("status_reason"), "goal": kind, "goal_w": watts}
     yield line("event", tags, {**fields, "start_ms": start_ms, "end_ms": end_ms}, ts_ms)
-    if said["status"] in TOOK_PLACE:
+    if said["status"] in TOOK_PLACE or (said["status"] in CUT_SHORT and ts_ms > start_ms):
+        end_ms = min(end_ms, ts_ms) if said["status"] in CUT_SHORT else end_ms
         asked = kind if watts is None else f"{kind} {watts:g} W"
         yield line("event_window", tags, {"end_ms": end_ms, "text": f"event {tags['event_id']}: {asked}"}, start_ms)
 

@@ -34,6 +34,7 @@ RETRY_LISTEN_S = 5.0
 
 PASSING: Mapping[str, frozenset[str]] = {
     contract.RELAY_STATE.pattern: frozenset({"ts", "timer_s", "command_id"}),
+    contract.LOAD_STATE.pattern: frozenset({"ts", "timer_s", "command_id"}),
     contract.CONTROLLER_STATE.pattern: frozenset({"ts", "reason", "goal_w", "duty", "next_change"}),
     contract.EVENT.pattern: frozenset({"ts"}),
     contract.EVENT_BASELINE.pattern: frozenset({"ts"}),
@@ -167,6 +168,7 @@ class _Recorder:
                 self._intake.remember(topic, {name: value for name, value in json.loads(payload).items() if name not in passing})
         for channel in (
             contract.RELAY_STATE,
+            contract.LOAD_STATE,
             contract.CONTROLLER_STATE,
             contract.PREFERENCES,
             contract.SERVICE_STATUS,

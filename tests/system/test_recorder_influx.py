@@ -47,10 +47,12 @@ async def test_what_is_said_on_the_bus_reaches_influxdb(broker: TestBroker, plai
         relay = json.dumps({"ts": rfc3339(datetime.now(UTC)), "on": True, "confirmed_by": "readback"})
         async with recording(station, tmp_path / "var"), make_bus("gateway"):
             plain.publish("sps/demo/relay/p1/state", relay, retain=True)
+            plain.publish("sps/demo/load/washer/state", relay, retain=True)
             await wait_for(lambda: (say(), told('last("journal_lag_s")', "vitals", service="recorder") is not None)[1], 20, what="the lag")
             await wait_for(lambda: told('last("memory_mb")', "vitals", service="gateway"), 20, what="the gateway's memory")
             await wait_for(lambda: (say(), told('last("low_pct")', "battery_estimate") == 57)[1], 20, what="the band")
             await wait_for(lambda: (told('count("on")', "relay", position="p1") or 0) > 2, 20, what="the relay, told again")
+            await wait_for(lambda: (told('count("on")', "relay", position="washer") or 0) > 2, 20, what="the load's relay, told again")
             await wait_for(lambda: (told('count("ok")', "service", service="gateway") or 0) > 1, 20, what="the service, told again")
             assert told('last("journal_lag_s")', "vitals", service="recorder") < 30
             await wait_for(lambda: server.ask('SELECT * FROM "long"."season_month"'), 20, what="the season's months")

@@ -42,6 +42,14 @@ def test_a_relays_fault_is_a_fault_too() -> None:
     assert fault == rf'fault,source=relay\ p2,station=demo text="relay p2: says \"no\", twice" {AT}'
 
 
+def test_a_deferrable_loads_relay_is_one_by_its_name() -> None:
+    relay, fault = told("load/washer/state", on=None, fault="not answering", timer_fired=True)
+    assert relay == f'relay,position=washer,station=demo faulty=1.0,timer_fired=1.0,fault="not answering" {AT}'
+    assert fault.startswith(r"fault,source=load\ washer,station=demo ")
+    (again,) = standing([("load/washer/state", AT, json.dumps({"on": True}))], "demo", AT + 1)
+    assert again.startswith("relay,position=washer,station=demo on=1.0")
+
+
 @pytest.mark.parametrize(
     ("said", "fields"),
     [
@@ -76,6 +84,22 @@ def test_only_an_event_that_took_place_has_a_window() -> None:
         assert len(told("event/e1", **{**said, "status": status})) == points
     window = told("event/e1", **said)[1]
     assert window.endswith(str(round(datetime.fromisoformat(said["start"]).timestamp() * 1000)))
+
+
+@pytest.mark.parametrize("status", ["cancelled", "opted_out"])
+@pytest.mark.parametrize(("said_at", "end"), [("17:10", "17:10"), ("18:30", "18:00"), ("15:59", None), ("16:00", None)])
+def test_an_event_that_is_cut_short_ends_when_that_was_said(status, said_at, end) -> None:
+    said = json.loads(example(contract.EVENT).model_dump_json())
+    said |= {"start": "2027-07-01T16:00:00Z", "end": "2027-07-01T18:00:00Z", "status": status}
+
+    def at_ms(clock: str) -> int:
+        return round(datetime.fromisoformat(f"2027-07-01T{clock}:00Z").timestamp() * 1000)
+
+    windows = [one for one in lines([("event/e1", at_ms(said_at), json.dumps(said))], "demo") if one.startswith("event_window,")]
+    assert len(windows) == (end is not None)
+    for window in windows:
+        assert f"end_ms={float(at_ms(end))}," in window
+        assert window.endswith(f" {at_ms('16:00')}"), "the same point as that of the running event"
 
 
 @pytest.mark.parametrize(("reduction_wh", "met"), [(300.0, "met=1.0"), (299.96, "met=1.0"), (299.0, "met=0.0"), (None, None)])

@@ -153,6 +153,15 @@ def test_a_decision_stands_in_its_table_once_however_often_its_state_is_told(hou
     assert len(series["values"]) > 1
 
 
+def test_a_goal_is_no_longer_shown_two_minutes_after_its_event(house) -> None:
+    (asked,) = [one for one in panels(house.end) if one.where == "sps-now / Goal / A"]
+    for minutes, fields in ((3, "goal_w=150"), (2.5, "mode_commanded=2"), (1, "mode_commanded=2")):
+        point = f"controller,station=over {fields} {to_ms(house.end - timedelta(minutes=minutes))}"
+        house.server.write(point.encode(), RAW).raise_for_status()
+    assert house.server.ask(asked.query), "the event of the other station still runs"
+    assert house.server.ask(asked.query.replace("'demo'", "'over'")) == []
+
+
 def rules() -> list[dict[str, Any]]:
     body = yaml.safe_load((FOLDER / "provisioning" / "alerting" / "rules.yaml").read_text(encoding="utf-8"))
     return [rule for group in body["groups"] for rule in group["rules"]]

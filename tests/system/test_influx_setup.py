@@ -1,8 +1,10 @@
 """`sps influx setup` against an emulated InfluxDB 2: what is made, that again changes nothing, and what is said when it cannot be."""
 
 import copy
+from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from services.cli.main import app
@@ -11,6 +13,7 @@ from tests.support.ports import free_port
 from tests.support.recorder import SHIPPED
 
 runner = CliRunner()
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -125,6 +128,12 @@ def test_a_new_server_keeps_readings_as_long_as_is_asked_at_once(server, secrets
     monkeypatch.setenv("SPS_INFLUX_KEEP_DAYS", "366")
     set_up(url, secrets)
     assert state.bucket("station")["retentionRules"][0]["everySeconds"] == 366 * 86_400
+
+
+def test_the_containers_pass_on_how_long_readings_are_kept() -> None:
+    whole = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert whole["services"]["influxdb-setup"]["environment"]["SPS_INFLUX_KEEP_DAYS"] == "${SPS_INFLUX_KEEP_DAYS:-}"
+    assert "SPS_INFLUX_KEEP_DAYS=" in (ROOT / ".env.example").read_text(encoding="utf-8")
 
 
 def test_a_bucket_that_was_made_anew_is_found_again(server, secrets) -> None:

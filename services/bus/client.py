@@ -118,7 +118,7 @@ class Bus:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            if self.connected:
+            if self._connection.linked:
                 self._publish_status("offline")
                 await self._connection.drained(FAREWELL_S)
         finally:
@@ -130,7 +130,7 @@ class Bus:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us and the subscriptions are sent."""
+        """Whether the broker has accepted us and our subscriptions."""
         return self._connection.up.is_set()
 
     @property

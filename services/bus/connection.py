@@ -77,6 +77,9 @@ class Connection:
                 await link.open(*self._address)
                 opened_at = self._clock.monotonic()
                 self._opened(link)
+                # What is sent to us before the broker has our subscriptions does not come: until then nobody may count on us.
+                await link.subscribed()
+                self._settled(link)
                 await link.hold()
             except (ConnectFailed, NoSecret, NoTrust) as failure:
                 self.turned_away = not isinstance(failure, ConnectFailed) or isinstance(failure, TurnedAway)
@@ -108,6 +111,11 @@ class Connection:
         """Subscribe on the connection there is; subscribing again after a reconnect is for `on_connected`."""
         if self._link is not None:
             self._link.subscribe(filters.items())
+
+    @property
+    def linked(self) -> bool:
+        """Whether the broker has let us in: what is sent now leaves now, though we may not hear everything yet."""
+        return self._link is not None
 
     def reconnect(self) -> None:
         """Say goodbye, which keeps the last will back, and connect anew with what then holds."""
@@ -158,8 +166,11 @@ class Connection:
             log.warning("%s: a command for %s waited too long for a connection and was dropped", self._name, expired.topic)
         self._on_connected()
         self._pump()
-        self.up.set()
-        log.info("%s: connected", self._name)
+
+    def _settled(self, link: Link) -> None:
+        if not link.lost.is_set():
+            self.up.set()
+            log.info("%s: connected", self._name)
 
     def _ended(self, link: Link) -> None:
         self.up.clear()

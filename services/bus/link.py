@@ -61,6 +61,9 @@ class Link:
         self._on_message = on_message
         self._on_read = on_read
         self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._unanswered: set[int] = set()
+        self._answered = asyncio.Event()
+        """Something about the subscriptions that wait for the broker's word has changed."""
         self._on_delivery = on_delivery
         self._options = options
         self._client = options.client(client_id, manual_ack=on_delivery is not None)
@@ -99,8 +102,18 @@ class Link:
 
     def subscribe(self, filters: Iterable[tuple[str, int]]) -> None:
         """Subscribe to topic filters, each with its quality of service."""
-        if wanted := list(filters):
-            self._client.subscribe(wanted)
+        if (wanted := list(filters)) and (mid := self._client.subscribe(wanted)[1]) is not None:
+            self._unanswered.add(mid)
+
+    async def subscribed(self) -> None:
+        """Wait until the broker has taken all subscriptions, or the connection is lost. Raises ConnectFailed if it does neither."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                while self._unanswered and not self.lost.is_set():
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            raise ConnectFailed("it let us in and does not answer our subscriptions") from None
 
     def close(self) -> None:
         """Say goodbye if there is somebody to say it to, and let go of the socket."""
@@ -113,7 +126,7 @@ class Link:
             self._client.on_socket_close = None
             sock.close()
         self._settle(ConnectFailed("closed"))
-        self.lost.set()
+        self._end()
 
     def _attach(self) -> None:
         sock = self._client.socket()
@@ -164,9 +177,15 @@ class Link:
 
     def _disconnected(self, *_: object) -> None:
         self._settle(ConnectFailed("it closed the connection"))
-        self.lost.set()
+        self._end()
 
-    def _subscribed(self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+    def _end(self) -> None:
+        self.lost.set()
+        self._answered.set()
+
+    def _subscribed(self, _client: mqtt.Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+        self._unanswered.discard(mid)
+        self._answered.set()
         if any(reason.is_failure for reason in reasons):
             log.warning("the broker refuses a subscription: what was subscribed to does not come; may this user read it?")
 

@@ -16,6 +16,7 @@ from services.bus.link_options import LinkOptions
 from services.bus.messages.events import EventCommand
 from services.bus.messages.state import ClockMessage, ControllerState
 from tests.support.brokers import HOST, KillableMosquitto
+from tests.support.hesitant import hesitant
 from tests.support.plain_client import PlainClient
 from tests.support.waiting import wait_for, wait_until
 
@@ -38,6 +39,29 @@ async def test_a_service_starts_before_its_broker(broker, make_bus) -> None:
         with PlainClient(broker.host, broker.port) as plain:
             await wait_for(lambda: plain.on(STATE))
             assert plain.on(STATE)[0].json["reason"] == "queued"
+
+
+async def test_a_service_counts_as_connected_only_once_its_subscriptions_hold(broker, plain) -> None:
+    heard = []
+    async with hesitant((broker.host, broker.port)) as line:
+        bus = Bus("demo", "recorder", (HOST, line.port), clock=SystemClock(), jitter=random.Random(1))
+        bus.subscribe(POSITION_READING, heard.append)
+        async with bus:
+            await wait_for(lambda: line.held, what="the subscriptions to be on their way")
+            assert not bus.connected, "what is said now does not reach it"
+            line.let_go.set()
+            await bus.wait_connected()
+            plain.publish("sps/demo/position/p1/reading", example(POSITION_READING).model_dump_json(), qos=0)
+            await wait_for(lambda: heard)
+
+
+async def test_who_leaves_before_its_subscriptions_hold_says_goodbye(broker, plain) -> None:
+    async with hesitant((broker.host, broker.port)) as line:
+        async with Bus("demo", "recorder", (HOST, line.port), clock=SystemClock(), jitter=random.Random(1)):
+            await wait_for(lambda: line.held)
+            line.let_go.set()
+        await wait_for(lambda: plain.on("sps/demo/service/recorder/status"))
+        await wait_for(lambda: plain.on("sps/demo/service/recorder/status")[-1].json["state"] == "offline")
 
 
 async def test_what_was_published_during_an_outage_arrives_in_order_and_only_its_newest_state(broker, make_bus) -> None:

@@ -102,6 +102,33 @@ def test_devices_are_reached_only_by_who_needs_them(root) -> None:
     assert Unit(root, "sps@.service", "ina260_reader").settings["DeviceAllow"] == ["/dev/i2c-1 rw"]
 
 
+def test_every_group_that_a_unit_names_is_made_where_it_is_missing(root, tmp_path) -> None:
+    named = {
+        group
+        for file in (root / "etc" / "systemd" / "system").rglob("*")
+        if file.is_file()
+        for line in re.findall(r"^(?:Supplementary)?Groups?=(.+)$", file.read_text(), re.MULTILINE)
+        for group in line.split()
+    }
+    assert named == {"sps", "bluetooth", "i2c"}
+    # A machine that has none of them, played up to the first file that would be written.
+    played = {
+        "id": "echo 0",
+        "systemctl": "",
+        "getent": "exit 2",
+        "groupadd": f'echo "$2" >>{tmp_path}/made',
+        "useradd": "",
+        "install": "exit 9",
+    }
+    for name, does in played.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PREFIX": str(tmp_path), "ETC": str(tmp_path), "DESTDIR": ""}
+    installed = subprocess.run([REPO / "systemd" / "install.sh"], env=environment, capture_output=True, text=True, check=False)
+    assert installed.returncode == 9, installed.stderr
+    assert set((tmp_path / "made").read_text().split()) == named
+
+
 def test_the_target_wants_every_service_and_each_unit_asks_whether_it_is_of_use(root) -> None:
     wanted = " ".join(Unit(root, "sps.target").settings["Wants"]).split()
     assert set(wanted) == {"sps-broker.service", *(f"sps@{service}.service" for service in (*SERVICES, "simulator"))}

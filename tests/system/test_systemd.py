@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 
+from services.bus.deployment import Deployment
 from services.cli.supervisor import SERVICES
 from tests.support.needs import need_mosquitto, need_systemd_analyze
 from tests.support.sps import station_file, wait_for
@@ -100,6 +101,20 @@ def test_devices_are_reached_only_by_who_needs_them(root) -> None:
         bluetooth = "bluetooth" in unit.settings.get("SupplementaryGroups", [])
         assert bluetooth == (service in ("bluetti_bridge", "relay_bridge")), service
     assert Unit(root, "sps@.service", "ina260_reader").settings["DeviceAllow"] == ["/dev/i2c-1 rw"]
+
+
+def test_the_bridges_take_turns_at_one_lock_though_each_has_a_tmp_of_its_own(root) -> None:
+    locks = {}
+    for service in (*SERVICES, "simulator"):
+        unit = Unit(root, "sps@.service", service)
+        assert unit["PrivateTmp"] == "yes"
+        said = dict(word.split("=", 1) for line in unit.settings["Environment"] for word in line.split())
+        if (lock := Deployment.of(said).bluetooth_lock) is not None:
+            assert lock.parent == Path("/run") / unit["RuntimeDirectory"]
+            assert unit["RuntimeDirectoryPreserve"] == "yes"  # else the lock goes from under the other, when one of them stops
+            locks[service] = lock
+    assert locks.keys() == {"bluetti_bridge", "relay_bridge"}
+    assert len(set(locks.values())) == 1
 
 
 def test_every_group_that_a_unit_names_is_made_where_it_is_missing(root, tmp_path) -> None:

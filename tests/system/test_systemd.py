@@ -94,6 +94,17 @@ def test_a_unit_may_ask_whether_a_time_service_keeps_the_clock_and_may_not_set_i
     assert unit["CapabilityBoundingSet"] == ""
 
 
+def test_no_unit_but_the_controllers_reads_what_switches_relays_and_none_what_is_the_brokers_or_a_persons(root) -> None:
+    secrets = "/etc/smart-power-station/secrets"
+    nobodys = {"ca", "mosquitto", "grafana", "influx/admin.password", "influx/admin.token", "influx/grafana.token", "mqtt/operator"}
+    for service in (*SERVICES, "simulator"):
+        lines = Unit(root, "sps@.service", service).settings["InaccessiblePaths"]
+        since = max((number for number, line in enumerate(lines) if not line), default=0)  # an empty one begins anew
+        closed = {path.removeprefix(f"-{secrets}/") for line in lines[since:] for path in line.split()}
+        assert closed == nobodys | (set() if service == "controller" else {"mqtt/controller"}), service
+    assert "InaccessiblePaths" not in Unit(root, "sps-broker.service").settings  # it makes them
+
+
 def test_devices_are_reached_only_by_who_needs_them(root) -> None:
     for service in (*SERVICES, "simulator"):
         unit = Unit(root, "sps@.service", service)

@@ -198,6 +198,17 @@ def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
     assert not any("devices" in service for name, service in services.items() if name != "ina260-reader")
 
 
+def test_our_images_are_looked_for_nowhere_but_here_and_each_name_is_built_once() -> None:
+    whole = resolved(MAIN)["services"].values()
+    built = [service["image"] for service in whole if "build" in service]
+    assert all(image.startswith("localhost/smart-power-station/") for image in built)
+    assert len(built) == len(set(built))  # Compose v2 builds at once, and two of one name get in each other's way
+    pulled = {service["image"] for service in whole} - set(built)
+    assert not [image for image in pulled if "smart-power-station" in image]
+    named = resolved(MAIN, SPS_IMAGES="registry.example.org/ours")["services"]
+    assert named["controller"]["image"].startswith("registry.example.org/ours/controller:")
+
+
 def test_images_of_others_are_pinned() -> None:
     for service in resolved(MAIN)["services"].values():
         version = service["image"].rpartition(":")[2]

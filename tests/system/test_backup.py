@@ -193,8 +193,9 @@ def test_configuration_and_secrets_that_root_puts_back_belong_to_whose_folder_th
     etc.mkdir()
     os.chown(etc, 1234, 1235)
     file = etc / "station.yaml"
+    restore = ["restore", folder / "whole.sps.tar.gz", "--yes", "--config", file, "--var", tmp_path / "var"]
     restored = subprocess.run(
-        [sys.executable, "-m", "services.cli", "restore", folder / "whole.sps.tar.gz", "--yes", "--config", file, "--var", tmp_path / "var"],
+        [sys.executable, "-m", "services.cli", *restore],
         env=os.environ | {"SPS_SECRETS": str(etc / "secrets")}, capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert restored.returncode == 0, restored.stderr

@@ -198,6 +198,16 @@ def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
     assert not any("devices" in service for name, service in services.items() if name != "ina260-reader")
 
 
+def test_a_station_of_ones_own_lies_where_git_and_the_images_leave_it_alone() -> None:
+    said = (ROOT / ".env.example").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"^# SPS_CONFIG_FOLDER=\./(.+)$", said, re.MULTILINE)
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"/{folder}/", "/secrets/", "/.env"} <= set(ignored)
+    whole = resolved(MAIN, SPS_CONFIG_FOLDER=f"./{folder}")["services"].values()
+    configs = {source(mount) for service in whole for mount in service.get("volumes", []) if ":/etc/sps" in mount}
+    assert configs == {str(ROOT / folder)}
+
+
 def test_our_images_are_looked_for_nowhere_but_here_and_each_name_is_built_once() -> None:
     whole = resolved(MAIN)["services"].values()
     built = [service["image"] for service in whole if "build" in service]

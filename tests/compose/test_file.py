@@ -68,7 +68,7 @@ def test_every_combination_of_the_files_is_understood(files) -> None:
     assert "controller" in resolved(*files)["services"]
 
 
-@pytest.mark.parametrize("file", [MAIN, *PARTS])
+@pytest.mark.parametrize("file", [MAIN, *PARTS, "compose/apparmor.yml"])
 def test_each_file_keeps_to_the_compose_specification(file) -> None:
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(ROOT / file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -217,6 +217,15 @@ def test_our_images_are_looked_for_nowhere_but_here_and_each_name_is_built_once(
     assert not [image for image in pulled if "smart-power-station" in image]
     named = resolved(MAIN, SPS_IMAGES="registry.example.org/ours")["services"]
     assert named["controller"]["image"].startswith("registry.example.org/ours/controller:")
+
+
+def test_where_apparmor_forbids_the_system_bus_the_bridges_alone_go_without_its_profile_and_keep_the_rest() -> None:
+    whole = resolved(MAIN, "compose/bluetooth.yml", "compose/apparmor.yml")["services"]
+    free = {name: service for name, service in whole.items() if "apparmor=unconfined" in service["security_opt"]}
+    assert free.keys() == {"bluetti-bridge", "relay-bridge"}
+    for name, service in free.items():
+        assert sorted(service["security_opt"]) == ["apparmor=unconfined", "no-new-privileges:true"], name
+        assert (service["cap_drop"], service["read_only"]) == (["ALL"], True), name
 
 
 def test_images_of_others_are_pinned() -> None:

@@ -39,6 +39,8 @@ fi
 cat >"$DESTDIR$PREFIX/sps" <<WRAPPER
 #!/bin/sh
 export SPS_CONFIG="\${SPS_CONFIG:-$ETC/station.yaml}" SPS_VAR="\${SPS_VAR:-$STATE/var}" SPS_SECRETS="\${SPS_SECRETS:-$ETC/secrets}"
+# The bridges' lock for the Bluetooth adapter, once one of them has made it: from then on they take turns with a person, too.
+[ ! -w /run/sps-bluetooth/lock ] || export SPS_BLUETOOTH_LOCK="\${SPS_BLUETOOTH_LOCK:-/run/sps-bluetooth/lock}"
 exec "$PREFIX/venv/bin/sps" "\$@"
 WRAPPER
 chmod 0755 "$DESTDIR$PREFIX/sps"

@@ -128,6 +128,20 @@ def test_the_bridges_take_turns_at_one_lock_though_each_has_a_tmp_of_its_own(roo
     assert len(set(locks.values())) == 1
 
 
+def test_the_command_line_takes_turns_with_the_bridges_once_there_is_their_lock(root, tmp_path) -> None:
+    script = (root / "opt" / "smart-power-station" / "sps").read_text()
+    lock = Path(dict([Unit(root, "sps@.service", "relay_bridge")["Environment"].split("=", 1)])["SPS_BLUETOOTH_LOCK"])
+    moved = script.replace(str(lock), str(tmp_path / "lock"))
+    assert moved != script
+    moved = re.sub(r"^exec .*$", 'echo "${SPS_BLUETOOTH_LOCK:-none}"', moved, flags=re.MULTILINE)
+    clean = {name: value for name, value in os.environ.items() if name != "SPS_BLUETOOTH_LOCK"}
+    told = []
+    for _ in range(2):
+        told.append(subprocess.run(["sh", "-eu", "-c", moved], env=clean, capture_output=True, text=True, check=True).stdout.strip())
+        (tmp_path / "lock").touch()
+    assert told == ["none", str(tmp_path / "lock")]
+
+
 def test_every_group_that_a_unit_names_is_made_where_it_is_missing(root, tmp_path) -> None:
     named = {
         group

@@ -131,12 +131,15 @@ def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
 
 
 def test_each_broker_takes_up_what_is_made_anew_and_its_configuration_comes_as_a_folder(services) -> None:
-    confs = {"mosquitto": "mosquitto.conf", "aggregator-broker": "aggregator/mosquitto.conf"}
-    for name, conf in confs.items():
+    brokers = {
+        "mosquitto": ("mosquitto.conf", "extra/tls/tls.conf"),
+        "aggregator-broker": ("aggregator/mosquitto.conf",),
+    }
+    for name, (conf, *more) in brokers.items():
         runs = services[name]["command"]
         assert runs[:3] == ["sh", "/mosquitto/config/run.sh", f"/mosquitto/config/{conf}"]
-        text = (ROOT / "mosquitto" / conf).read_text(encoding="utf-8")
-        assert set(re.findall(r"^(?:password|acl)_file (.+)$", text, re.MULTILINE)) <= set(runs[3:])
+        text = "".join((ROOT / "mosquitto" / one).read_text(encoding="utf-8") for one in (conf, *more))
+        assert sorted(re.findall(r"^(?:password_|acl_|cert|key)file (.+)$", text, re.MULTILINE)) == sorted(runs[3:])
         # A file that git replaces would stay the old one in a container that runs.
         (folder,) = [source(mount) for mount in services[name]["volumes"] if ":/mosquitto/config" in mount]
         assert Path(folder) == ROOT / "mosquitto"

@@ -40,7 +40,7 @@ def run_as_in_its_container(broker: GuardedMosquitto) -> Iterator[subprocess.Pop
 def command(broker: GuardedMosquitto) -> list[str]:
     program = find_mosquitto()
     assert program is not None
-    files = [str(broker.secrets / "mosquitto" / name) for name in ("passwd", "acl", "server.crt")]
+    files = [str(broker.secrets / "mosquitto" / name) for name in ("passwd", "acl", "server.crt", "server.key")]
     script = ["sh", str(SHIPPED / "run.sh"), str(broker.folder / "mosquitto.conf"), *files]
     return ["env", f"PATH={Path(program).parent}:{os.environ['PATH']}", *script]
 

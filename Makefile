@@ -6,6 +6,7 @@
 
 BIN := .venv/bin
 DOCKER ?= docker
+SPS_IMAGES ?= localhost/smart-power-station
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The first Python that runs and is new enough. A name on PATH may be a shim of nothing, so each is tried.
@@ -73,12 +74,12 @@ test-compose: .venv/.installed-dev  ## the whole stack in containers, in an engi
 bench-compose: .venv/.installed-dev  ## measure the stack in containers: memory, CPU, time to the first decision, image sizes
 	@exec $(BIN)/python -m tests.benchmarks --only compose_memory,compose_first_decision,compose_cpu
 
-images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 to choose
+images:  ## build every image and print its size; BASE_IMAGE=... PLATFORM=linux/arm64 SPS_IMAGES=... to choose
 	@for image in $(filter-out package,$(IMAGES)); do \
-		$(DOCKER) build --quiet --target $$image --tag smart-power-station/$$image:$(VERSION) \
+		$(DOCKER) build --quiet --target $$image --tag $(SPS_IMAGES)/$$image:$(VERSION) \
 			$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . >/dev/null && \
-		$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' smart-power-station/$$image:$(VERSION) || exit 1; done
+		$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' $(SPS_IMAGES)/$$image:$(VERSION) || exit 1; done
 
 sbom: .venv/.installed-dev  ## write sbom/IMAGE.cdx.json for every image: what its lock holds, in CycloneDX
 	@mkdir -p sbom

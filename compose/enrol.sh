@@ -1,6 +1,6 @@
 #!/bin/sh
 # Takes the station of this machine into the fleet of the aggregator beside it: `sh compose/enrol.sh NAME`.
-# Its secrets go into the station's, its section into config/station.yaml. COMPOSE names another Compose, such as docker-compose.
+# Its secrets go into the station's, its section into its station file. COMPOSE names another Compose, such as docker-compose.
 set -eu
 name=${1:?say the name of the station in the network, such as: sh compose/enrol.sh demo}
 compose=${COMPOSE:-docker compose}

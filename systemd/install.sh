@@ -17,7 +17,10 @@ if [ -z "$DESTDIR" ]; then
     [ "$(id -u)" = 0 ] || fail "this needs root: sudo make install (or name a folder to install into: make install DESTDIR=/tmp/root)"
     command -v systemctl >/dev/null || fail "there is no systemd here; docs/containers.md tells how to run in containers"
     [ -x /usr/sbin/mosquitto ] || fail "Mosquitto is missing; on Debian or Ubuntu: apt-get install mosquitto, then: systemctl disable --now mosquitto"
-    getent group sps >/dev/null || groupadd --system sps
+    # Also those that the drop-ins name: one that is missing keeps its unit from starting at all. Packages that bring them take them as they are.
+    for group in sps $(sed -n 's/^SupplementaryGroups=//p' "$here"/systemd/*.service.d/*.conf | sort -u); do
+        getent group "$group" >/dev/null || groupadd --system "$group"
+    done
     getent passwd sps >/dev/null || useradd --system --gid sps --home-dir "$STATE" --shell /usr/sbin/nologin sps
 fi
 
@@ -36,6 +39,8 @@ fi
 cat >"$DESTDIR$PREFIX/sps" <<WRAPPER
 #!/bin/sh
 export SPS_CONFIG="\${SPS_CONFIG:-$ETC/station.yaml}" SPS_VAR="\${SPS_VAR:-$STATE/var}" SPS_SECRETS="\${SPS_SECRETS:-$ETC/secrets}"
+# The bridges' lock for the Bluetooth adapter, once one of them has made it: from then on they take turns with a person, too.
+[ ! -w /run/sps-bluetooth/lock ] || export SPS_BLUETOOTH_LOCK="\${SPS_BLUETOOTH_LOCK:-/run/sps-bluetooth/lock}"
 exec "$PREFIX/venv/bin/sps" "\$@"
 WRAPPER
 chmod 0755 "$DESTDIR$PREFIX/sps"

@@ -44,6 +44,8 @@ def backup(
     station = load_station(config)
     if not var.is_dir():
         fail(f"there is no state folder {var}; name yours with --var", WRONG_USAGE)
+    if with_secrets:
+        _refuse_a_part(var)
     if str(file) == "-":
         _to_standard_output(station, config, var, with_secrets=with_secrets)
         return
@@ -56,14 +58,35 @@ def backup(
         typer.echo("It holds no passwords; --with-secrets adds them.")
 
 
+def _refuse_a_part(var: Path) -> None:
+    """A container has its own secrets and no other's: a backup of those would be taken for one of all."""
+    from services.bus.access import USERS
+    from services.bus.deployment import here
+    from services.bus.secrets import MQTT, secrets_folder
+
+    secrets = secrets_folder(var)
+    if here().broker_host is not None and not all((secrets / MQTT / user).exists() for user in USERS):
+        fail(
+            f"{secrets} holds this container's own secrets and not the station's; leave out --with-secrets, and copy ./secrets"
+            " (or what SPS_SECRETS_FOLDER names) on the host beside the backup"
+        )
+
+
 def _to_standard_output(station: "Station", config: Path, var: Path, *, with_secrets: bool) -> None:
     if sys.stdout.isatty():
         fail("a backup is nothing to look at; send it somewhere: sps backup - > station.sps.tar.gz", WRONG_USAGE)
-    with tempfile.TemporaryDirectory(prefix=".sps-backup-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=".sps-backup-", dir=_room(var)) as scratch:
         whole = Path(scratch) / "whole"
         _made(station, config, var, whole, with_secrets=with_secrets)
         with whole.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def _room(var: Path) -> Path | None:
+    """Where a backup is put together that goes to standard output: on the journal's disk, since /tmp may be memory; None: in /tmp."""
+    if "TMPDIR" in os.environ:
+        return None
+    return next((folder for folder in (var / "recorder", var) if os.access(folder, os.W_OK)), None)
 
 
 def _made(station: "Station", config: Path, var: Path, target: Path, *, with_secrets: bool) -> tuple[int, int]:

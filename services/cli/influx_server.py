@@ -130,7 +130,10 @@ def _organisation(client: InfluxDBClient, settings: InfluxFeed) -> str:
         found = client.organizations_api().find_organizations(org=settings.org)
     except ApiException as error:
         if error.status in (401, 403):
-            raise NotReady(f"InfluxDB at {settings.url} was set up with another administrator's token than influx/admin.token") from error
+            raise NotReady(
+                f"InfluxDB at {settings.url} was set up with another administrator's token than influx/admin.token; put the old one back,"
+                " or stop InfluxDB, run `influxd recovery auth create-operator`, and write what it prints there (docs/security.md)"
+            ) from error
         if error.status != 404:
             raise
         found = []

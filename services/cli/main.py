@@ -24,6 +24,7 @@ from services.cli import (
     fleet,
     import_csv,
     influx,
+    influx_refill,
     notify,
     relay,
     report,
@@ -53,6 +54,7 @@ app.add_typer(notify.app, name="notify")
 app.add_typer(relay.app, name="relay")
 app.command(epilog=discover.EPILOG_FOUND)(discover.discover)
 app.add_typer(station.app, name="station")
+influx.app.command(epilog=EPILOG)(influx_refill.refill)
 app.add_typer(influx.app, name="influx")
 app.command(epilog=EPILOG)(report.report)
 app.command(epilog=EPILOG)(backtest.backtest)

@@ -158,9 +158,14 @@ def _add(unpacked: Path, var: Path) -> list[str]:
 
 
 def _placed(new: Path, target: Path, mode: int = 0o777) -> str:
+    standing = next(folder for folder in target.absolute().parents if folder.exists())
+    missing = [folder for folder in target.absolute().parents if standing in folder.parents]
     try:
-        target.parent.mkdir(mode=mode, parents=True, exist_ok=True)
+        for folder in reversed(missing):
+            folder.mkdir(mode=mode, exist_ok=True)
+            _give_to_owner(folder, standing)
         shutil.copy(new, target)  # with its mode: private
+        _give_to_owner(target, standing)
     except OSError as error:
         return f"{target} cannot be written ({error.strerror}): take it out of the backup by hand"
     return f"{target} put back"

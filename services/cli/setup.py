@@ -104,7 +104,7 @@ def _conclude(findings: "list[Finding]", *, check: bool) -> None:
         typer.echo("all is in order")
         return
     if any(finding.made and finding.part.name.startswith("mosquitto/") and finding.look.state is State.OLD for finding in findings):
-        typer.echo("a broker that runs already must read its files again: restart it")
+        typer.echo("a broker that runs already must read its files again: restart it (in its container it does so by itself)")
 
 
 def _host(text: str) -> str:

@@ -103,4 +103,4 @@ def _one_process_mib(folder: Path) -> float:
 
 
 def _print_sizes(engine: Engine) -> None:
-    print(engine.docker("images", "--format", "{{.Repository}}  {{.Size}}", "smart-power-station/*"), end="", flush=True)
+    print(engine.docker("images", "--format", "{{.Repository}}  {{.Size}}", "localhost/smart-power-station/*"), end="", flush=True)

@@ -68,7 +68,7 @@ def test_every_combination_of_the_files_is_understood(files) -> None:
     assert "controller" in resolved(*files)["services"]
 
 
-@pytest.mark.parametrize("file", [MAIN, *PARTS])
+@pytest.mark.parametrize("file", [MAIN, *PARTS, "compose/apparmor.yml"])
 def test_each_file_keeps_to_the_compose_specification(file) -> None:
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(ROOT / file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -130,6 +130,21 @@ def test_the_brokers_tls_listener_is_mounted_in_place_of_none() -> None:
     assert listeners(MAIN, "compose/tls.yml") == ["tls"]
 
 
+def test_each_broker_takes_up_what_is_made_anew_and_its_configuration_comes_as_a_folder(services) -> None:
+    brokers = {
+        "mosquitto": ("mosquitto.conf", "extra/tls/tls.conf"),
+        "aggregator-broker": ("aggregator/mosquitto.conf",),
+    }
+    for name, (conf, *more) in brokers.items():
+        runs = services[name]["command"]
+        assert runs[:3] == ["sh", "/mosquitto/config/run.sh", f"/mosquitto/config/{conf}"]
+        text = "".join((ROOT / "mosquitto" / one).read_text(encoding="utf-8") for one in (conf, *more))
+        assert sorted(re.findall(r"^(?:password_|acl_|cert|key)file (.+)$", text, re.MULTILINE)) == sorted(runs[3:])
+        # A file that git replaces would stay the old one in a container that runs.
+        (folder,) = [source(mount) for mount in services[name]["volumes"] if ":/mosquitto/config" in mount]
+        assert Path(folder) == ROOT / "mosquitto"
+
+
 def test_the_aggregator_comes_by_its_profile_alone_and_keeps_off_the_house_s_bus() -> None:
     whole = resolved(MAIN)["services"]
     assert {name for name, service in whole.items() if service.get("profiles") == ["aggregator"]} == PAIR
@@ -184,6 +199,36 @@ def test_bluetooth_takes_the_system_bus_and_nothing_more(services) -> None:
         assert services[name]["environment"]["SPS_BLUETOOTH_LOCK"] == "/run/sps-bluetooth/lock"
     assert services["ina260-reader"]["devices"] == ["/dev/i2c-1:/dev/i2c-1"]
     assert not any("devices" in service for name, service in services.items() if name != "ina260-reader")
+
+
+def test_a_station_of_ones_own_lies_where_git_and_the_images_leave_it_alone() -> None:
+    said = (ROOT / ".env.example").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"^# SPS_CONFIG_FOLDER=\./(.+)$", said, re.MULTILINE)
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"/{folder}/", "/secrets/", "/.env"} <= set(ignored)
+    whole = resolved(MAIN, SPS_CONFIG_FOLDER=f"./{folder}")["services"].values()
+    configs = {source(mount) for service in whole for mount in service.get("volumes", []) if ":/etc/sps" in mount}
+    assert configs == {str(ROOT / folder)}
+
+
+def test_our_images_are_looked_for_nowhere_but_here_and_each_name_is_built_once() -> None:
+    whole = resolved(MAIN)["services"].values()
+    built = [service["image"] for service in whole if "build" in service]
+    assert all(image.startswith("localhost/smart-power-station/") for image in built)
+    assert len(built) == len(set(built))  # Compose v2 builds at once, and two of one name get in each other's way
+    pulled = {service["image"] for service in whole} - set(built)
+    assert not [image for image in pulled if "smart-power-station" in image]
+    named = resolved(MAIN, SPS_IMAGES="registry.example.org/ours")["services"]
+    assert named["controller"]["image"].startswith("registry.example.org/ours/controller:")
+
+
+def test_where_apparmor_forbids_the_system_bus_the_bridges_alone_go_without_its_profile_and_keep_the_rest() -> None:
+    whole = resolved(MAIN, "compose/bluetooth.yml", "compose/apparmor.yml")["services"]
+    free = {name: service for name, service in whole.items() if "apparmor=unconfined" in service["security_opt"]}
+    assert free.keys() == {"bluetti-bridge", "relay-bridge"}
+    for name, service in free.items():
+        assert sorted(service["security_opt"]) == ["apparmor=unconfined", "no-new-privileges:true"], name
+        assert (service["cap_drop"], service["read_only"]) == (["ALL"], True), name
 
 
 def test_images_of_others_are_pinned() -> None:

@@ -34,8 +34,9 @@ def backed_up(tmp_path_factory):
     """A station that was backed up in mid-event, while it ran; and what was on disk before."""
     folder = tmp_path_factory.mktemp("station")
     file = station_file(folder, simulation={"speed": 60, "seed_days": 0}, limits={"dwell_s": 0})
-    (folder / "secrets").mkdir()
-    (folder / "secrets" / "a-password").write_text("sesame")
+    (folder / "secrets" / "mine").mkdir(parents=True)
+    for name in ("a-password", "mine/a-password"):
+        (folder / "secrets" / name).write_text("sesame")
     with sps_run(file, folder / "var") as running:
         assert running.sps("event", "schedule", "now", "--duration", "PT4H", "--id", "e1").returncode == 0
         wait_for(lambda: not running.relay_is_on("p1"), within_s=20, what="P1 opens")
@@ -182,6 +183,26 @@ def test_what_root_puts_back_belongs_to_the_user_whose_folder_it_is(backed_up, t
     found = {path.name: path.stat().st_uid for path in (var / "controller").iterdir()}
     assert {"state.json", ".lock"} <= found.keys()
     assert set(found.values()) == {1234}
+
+
+def test_configuration_and_secrets_that_root_puts_back_belong_to_whose_folder_they_come_into(backed_up, tmp_path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    folder, _, _ = backed_up
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    os.chown(etc, 1234, 1235)
+    file = etc / "station.yaml"
+    restore = ["restore", folder / "whole.sps.tar.gz", "--yes", "--config", file, "--var", tmp_path / "var"]
+    restored = subprocess.run(
+        [sys.executable, "-m", "services.cli", *restore],
+        env=os.environ | {"SPS_SECRETS": str(etc / "secrets")}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stderr
+    found = {str(path.relative_to(etc)): (path.stat().st_uid, path.stat().st_gid) for path in etc.rglob("*")}
+    assert {"station.yaml", "secrets", "secrets/mine/a-password"} <= found.keys()
+    assert set(found.values()) == {(1234, 1235)}
+    assert {path.stat().st_mode & 0o777 for path in (etc / "secrets", etc / "secrets" / "mine")} == {0o700}
 
 
 def test_state_of_a_later_version_is_refused_in_one_clear_line(backed_up, tmp_path) -> None:

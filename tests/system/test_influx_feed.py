@@ -11,8 +11,11 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer.testing import CliRunner
 
+from services.bus import state_lock
 from services.bus.clock import SystemClock
+from services.cli.main import app
 from services.core.config.station import InfluxFeed
 from services.recorder import influx_feed
 from services.recorder.history import History
@@ -106,6 +109,43 @@ async def test_a_week_without_influxdb_is_caught_up_and_nothing_is_doubled(tmp_p
             assert feed.fed_points == 2 * (week - 6)  # two points a row, each sent once
         finally:
             server.stop()
+
+
+async def test_a_bucket_that_was_lost_is_filled_again(tmp_path, journal) -> None:
+    journal.append_rows(rows(0, 100))
+    journal.write({}, [StateRow("controller/state", round(START.timestamp() * 1000), '{"phase": "normal"}')])
+    whole = expected(100)
+    with victoria(tmp_path / "first") as server:
+        async with feeding(tmp_path, journal, server.url) as feed:
+            await wait_for(lambda: feed.cursor is not None and feed.cursor.ts_ms == max(whole) and feed.state_number, 20)
+            keep = Upkeep(
+                SystemClock(),
+                366,
+                zone=ZoneInfo("UTC"),
+                max_gap_s=lambda: 60,
+                fed=lambda: feed.cursor,
+                fed_states=lambda: feed.state_number,
+                fed_hours=lambda: feed.hours,
+            )
+            keep.save_cursor(journal)
+    var = ["--var", str(tmp_path / "var")]
+    with state_lock.hold(tmp_path / "var", ["recorder"]):
+        refused = CliRunner().invoke(app, ["influx", "refill", *var])
+        assert refused.exit_code == 1
+        assert "another sps is running" in refused.output
+    asked = CliRunner().invoke(app, ["influx", "refill", *var])
+    assert asked.exit_code == 0, asked.output
+    with victoria(tmp_path / "second") as empty:
+        async with feeding(tmp_path, journal, empty.url) as feed:
+            await wait_for(lambda: feed.cursor is not None and feed.cursor.ts_ms == max(whole) and feed.state_number, 20)
+            assert empty.samples(POWER) == pytest.approx(whole)
+
+
+def test_without_a_journal_there_is_nothing_to_fill_from(tmp_path) -> None:
+    asked = CliRunner().invoke(app, ["influx", "refill", "--var", str(tmp_path)])
+    assert asked.exit_code == 2
+    assert "name your state folder with --var" in asked.output
+    assert not list(tmp_path.iterdir())
 
 
 async def test_what_comes_late_is_fed_late_and_a_restart_without_its_cursor_doubles_nothing(tmp_path, journal) -> None:

@@ -154,6 +154,7 @@ def test_a_server_of_somebody_else_is_told(server, secrets) -> None:
     result = set_up(url, secrets)
     assert result.exit_code == 1
     assert "another administrator's token than influx/admin.token" in result.output
+    assert "influxd recovery auth create-operator" in result.output
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 
+from services.bus.deployment import Deployment
 from services.cli.supervisor import SERVICES
 from tests.support.needs import need_mosquitto, need_systemd_analyze
 from tests.support.sps import station_file, wait_for
@@ -93,6 +94,17 @@ def test_a_unit_may_ask_whether_a_time_service_keeps_the_clock_and_may_not_set_i
     assert unit["CapabilityBoundingSet"] == ""
 
 
+def test_no_unit_but_the_controllers_reads_what_switches_relays_and_none_what_is_the_brokers_or_a_persons(root) -> None:
+    secrets = "/etc/smart-power-station/secrets"
+    nobodys = {"ca", "mosquitto", "grafana", "influx/admin.password", "influx/admin.token", "influx/grafana.token", "mqtt/operator"}
+    for service in (*SERVICES, "simulator"):
+        lines = Unit(root, "sps@.service", service).settings["InaccessiblePaths"]
+        since = max((number for number, line in enumerate(lines) if not line), default=0)  # an empty one begins anew
+        closed = {path.removeprefix(f"-{secrets}/") for line in lines[since:] for path in line.split()}
+        assert closed == nobodys | (set() if service == "controller" else {"mqtt/controller"}), service
+    assert "InaccessiblePaths" not in Unit(root, "sps-broker.service").settings  # it makes them
+
+
 def test_devices_are_reached_only_by_who_needs_them(root) -> None:
     for service in (*SERVICES, "simulator"):
         unit = Unit(root, "sps@.service", service)
@@ -100,6 +112,61 @@ def test_devices_are_reached_only_by_who_needs_them(root) -> None:
         bluetooth = "bluetooth" in unit.settings.get("SupplementaryGroups", [])
         assert bluetooth == (service in ("bluetti_bridge", "relay_bridge")), service
     assert Unit(root, "sps@.service", "ina260_reader").settings["DeviceAllow"] == ["/dev/i2c-1 rw"]
+
+
+def test_the_bridges_take_turns_at_one_lock_though_each_has_a_tmp_of_its_own(root) -> None:
+    locks = {}
+    for service in (*SERVICES, "simulator"):
+        unit = Unit(root, "sps@.service", service)
+        assert unit["PrivateTmp"] == "yes"
+        said = dict(word.split("=", 1) for line in unit.settings["Environment"] for word in line.split())
+        if (lock := Deployment.of(said).bluetooth_lock) is not None:
+            assert lock.parent == Path("/run") / unit["RuntimeDirectory"]
+            assert unit["RuntimeDirectoryPreserve"] == "yes"  # else the lock goes from under the other, when one of them stops
+            locks[service] = lock
+    assert locks.keys() == {"bluetti_bridge", "relay_bridge"}
+    assert len(set(locks.values())) == 1
+
+
+def test_the_command_line_takes_turns_with_the_bridges_once_there_is_their_lock(root, tmp_path) -> None:
+    script = (root / "opt" / "smart-power-station" / "sps").read_text()
+    lock = Path(dict([Unit(root, "sps@.service", "relay_bridge")["Environment"].split("=", 1)])["SPS_BLUETOOTH_LOCK"])
+    moved = script.replace(str(lock), str(tmp_path / "lock"))
+    assert moved != script
+    moved = re.sub(r"^exec .*$", 'echo "${SPS_BLUETOOTH_LOCK:-none}"', moved, flags=re.MULTILINE)
+    clean = {name: value for name, value in os.environ.items() if name != "SPS_BLUETOOTH_LOCK"}
+    told = []
+    for _ in range(2):
+        told.append(subprocess.run(["sh", "-eu", "-c", moved], env=clean, capture_output=True, text=True, check=True).stdout.strip())
+        (tmp_path / "lock").touch()
+    assert told == ["none", str(tmp_path / "lock")]
+
+
+def test_every_group_that_a_unit_names_is_made_where_it_is_missing(root, tmp_path) -> None:
+    named = {
+        group
+        for file in (root / "etc" / "systemd" / "system").rglob("*")
+        if file.is_file()
+        for line in re.findall(r"^(?:Supplementary)?Groups?=(.+)$", file.read_text(), re.MULTILINE)
+        for group in line.split()
+    }
+    assert named == {"sps", "bluetooth", "i2c"}
+    # A machine that has none of them, played up to the first file that would be written.
+    played = {
+        "id": "echo 0",
+        "systemctl": "",
+        "getent": "exit 2",
+        "groupadd": f'echo "$2" >>{tmp_path}/made',
+        "useradd": "",
+        "install": "exit 9",
+    }
+    for name, does in played.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PREFIX": str(tmp_path), "ETC": str(tmp_path), "DESTDIR": ""}
+    installed = subprocess.run([REPO / "systemd" / "install.sh"], env=environment, capture_output=True, text=True, check=False)
+    assert installed.returncode == 9, installed.stderr
+    assert set((tmp_path / "made").read_text().split()) == named
 
 
 def test_the_target_wants_every_service_and_each_unit_asks_whether_it_is_of_use(root) -> None:

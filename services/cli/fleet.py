@@ -69,6 +69,7 @@ def simulate(
         tls=file.broker.tls,
         ca_file=chosen.secret_path(file.broker.ca_file),
         seconds=seconds,
+        memory=chosen.state / "fleet.json",
     )
     asyncio.run(until_signalled(play(plan, say=typer.echo)))
 

@@ -226,7 +226,13 @@ def test_secrets_change_with_the_generation_only_when_asked(connection: Connecti
     assert not stations.withdraw(connection, "a", NOW)
     assert stations.generation_of(connection, "a") is None
     assert stations.enrol(connection, ["a"], NOW)[0].generation == 3
-    assert {one.name for one in stations.enrol_many(connection, ["a", "x", "y"], NOW)} == {"a", "b", "x", "y"}
+
+
+def test_many_come_in_as_one_does_and_the_withdrawn_ones_with_new_secrets(connection: Connection) -> None:
+    stations.withdraw(connection, "b", NOW)
+    found = stations.enrol_many(connection, ["x", "b", "a", "x"], NOW)
+    assert [(one.name, one.generation) for one in found] == [("x", 1), ("b", 2), ("a", 1)]
+    assert [(one.name, one.generation) for one in stations.enrolled(connection)] == [("a", 1), ("b", 2), ("x", 1)]
 
 
 def test_one_job_that_fails_takes_no_other_with_it(engine: Engine) -> None:

@@ -1,7 +1,8 @@
 """`sps aggregator`: the pair's other half, its stations and its events."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -87,19 +88,31 @@ def enrol(
     """
     from services.cli import aggregator_enrolment as paper
 
-    desk = open_desk(config, var)
+    if bool(count) != (csv is not None):
+        fail("--count N and --csv FILE belong together: the file takes the secrets of many", WRONG_USAGE)
+    if csv is not None and into is not None:
+        fail("--into is for one station; leave it out, or --count and --csv", WRONG_USAGE)
     names = [f"{name}-{number:05d}" for number in range(1, count + 1)] if count else [name]
-    found = take_in(desk, names, renew=renew)
-    if count:
-        if csv is None:
-            fail("--count needs --csv FILE for what it makes", WRONG_USAGE)
-        paper.write_csv(csv, found, desk.context.station_secrets())
-        typer.echo(f"{len(found)} stations are enrolled; their secrets are in {csv}")
-        return
-    if into is not None:
-        for path in paper.write_secrets(into, found[0], desk.context.station_secrets()):
-            typer.echo(f"wrote {path}", err=True)
-    typer.echo(paper.station_lines(desk.context, found[0], written=into is not None))
+    with open_desk(config, var) as desk:
+        # Renewed secrets that can be written nowhere would lock the station out.
+        if csv is not None:
+            with _writing(csv):
+                paper.prepare_csv(csv)
+        elif into is not None:
+            with _writing(into):
+                paper.prepare_folder(into)
+        found = take_in(desk, names, renew=renew)
+        if csv is not None:
+            with _writing(csv):
+                paper.write_csv(csv, found, desk.context.station_secrets())
+            typer.echo(f"{len(found)} stations are enrolled; their secrets are in {csv}")
+            return
+        if into is not None:
+            with _writing(into):
+                written = paper.write_secrets(into, found[0], desk.context.station_secrets())
+            for path in written:
+                typer.echo(f"wrote {path}", err=True)
+        typer.echo(paper.station_lines(desk.context, found[0], written=into is not None))
 
 
 @app.command(epilog=EPILOG)
@@ -108,7 +121,12 @@ def withdraw(name: StationName, config: FileOption = DEFAULT_FILE, var: VarOptio
 
     Example: sps aggregator withdraw demo
     """
-    if not open_desk(config, var).withdraw(name):
+    with open_desk(config, var) as desk:
+        try:
+            gone = desk.withdraw(name)
+        except OSError as error:
+            fail(f"{error.filename} cannot be written: {error.strerror}")
+    if not gone:
         fail(f"station {name} is not enrolled; see: sps aggregator fleet")
     typer.echo(f"{name} is withdrawn")
 
@@ -120,7 +138,7 @@ def key(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> None
     Example: sps aggregator key
     """
     chosen = context(config, var)
-    typer.echo(f"{chosen.file.key_id}: {_started(chosen.public_key)}")
+    typer.echo(f"{chosen.file.key_id}: {started(chosen.public_key)}")
 
 
 @app.command(epilog=EPILOG)
@@ -132,9 +150,9 @@ def password(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) ->
     from services.aggregator.page.access import Access
 
     chosen = context(config, var)
-    chosen.state.mkdir(parents=True, exist_ok=True)
     text = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
     try:
+        chosen.state.mkdir(parents=True, exist_ok=True)
         access = Access(chosen.state, chosen.secrets, guarded=False)
         access.set_password(text)
         access.first_password.unlink(missing_ok=True)
@@ -164,12 +182,26 @@ def context(config: Path, var: Path) -> "Context":
     return make_context(file, var, Path(folder) if folder else secrets_folder(var))
 
 
-def open_desk(config: Path, var: Path) -> "Desk":
-    """What commands act on; ends the command when the database cannot be used."""
+@contextmanager
+def open_desk(config: Path, var: Path) -> "Iterator[Desk]":
+    """What commands act on; ends the command when the database or a secret cannot be used, then or later."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from services.aggregator.desk import Desk
+    from services.aggregator.runtime import CannotStart
 
     chosen = context(config, var)
-    return Desk(chosen, _started(chosen.open_database))
+    try:
+        desk = Desk(chosen, chosen.open_database())
+        try:
+            yield desk
+        finally:
+            desk.engine.dispose()
+    except CannotStart as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        fail(f"the database cannot be used: {why.splitlines()[0]}; see that it runs and is this user's to write, and try again")
 
 
 def take_in(desk: "Desk", names: list[str], *, renew: bool = False) -> "list[Enrolled]":
@@ -192,7 +224,16 @@ def event_line(one: "Called", desk: "Desk") -> str:
     return f"{one.id}  {start:%Y-%m-%d %H:%M} to {end:%H:%M %Z}  to {to}  {state}"
 
 
-def _started(make: Callable[[], T]) -> T:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+
+
+def started(make: Callable[[], T]) -> T:
+    """What `make` makes; ends the command when it cannot."""
     from services.aggregator.runtime import CannotStart
 
     try:

@@ -1,9 +1,12 @@
 """What a station is handed when it is taken in: lines for its file, and secrets for its folder."""
 
 import csv
+import errno
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from services.aggregator.keys import StationSecrets, write_private
 from services.aggregator.runtime import Context
@@ -49,6 +52,20 @@ def station_lines(context: Context, one: Enrolled, *, written: bool) -> str:
             f"#   {HTTP_SECRET}   {secrets.http(one.name, one.generation)}",
         ]
     return "\n".join(lines)
+
+
+def prepare_folder(folder: Path) -> None:
+    """See that files can be made in `folder`. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with TemporaryFile(dir=folder):
+        pass
+
+
+def prepare_csv(path: Path) -> None:
+    """See that `path` can be written. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    prepare_folder(path.parent)
 
 
 def write_secrets(folder: Path, one: Enrolled, secrets: StationSecrets) -> list[Path]:

@@ -47,14 +47,14 @@ def schedule(
     from services.aggregator.calling import Typed
     from services.core.events import BadValue
 
-    desk = open_desk(config, var)
-    goal, watts = _goal(pledge, limit, minimize=minimize)
-    methods = [one.value for one in method or ()]
-    try:
-        one = desk.call(Typed(start, duration, goal, watts, methods, priority, test, notice, programme, tuple(station or ())), event_id)
-    except BadValue as bad:
-        fail(str(bad), WRONG_USAGE)
-    typer.echo(event_line(one, desk))
+    with open_desk(config, var) as desk:
+        goal, watts = _goal(pledge, limit, minimize=minimize)
+        methods = [one.value for one in method or ()]
+        try:
+            one = desk.call(Typed(start, duration, goal, watts, methods, priority, test, notice, programme, tuple(station or ())), event_id)
+        except BadValue as bad:
+            fail(str(bad), WRONG_USAGE)
+        typer.echo(event_line(one, desk))
 
 
 def amend(
@@ -75,13 +75,13 @@ def amend(
     from services.aggregator.calling import Typed
     from services.core.events import BadValue
 
-    desk = open_desk(config, var)
-    goal, watts = _goal(pledge, limit, minimize=minimize)
-    try:
-        one = desk.amend(event_id, Typed(start, duration, goal, watts, notice=notice))
-    except BadValue as bad:
-        fail(str(bad), WRONG_USAGE)
-    typer.echo(event_line(one, desk))
+    with open_desk(config, var) as desk:
+        goal, watts = _goal(pledge, limit, minimize=minimize)
+        try:
+            one = desk.amend(event_id, Typed(start, duration, goal, watts, notice=notice))
+        except BadValue as bad:
+            fail(str(bad), WRONG_USAGE)
+        typer.echo(event_line(one, desk))
 
 
 def cancel(event_id: EventId, config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> None:
@@ -91,12 +91,12 @@ def cancel(event_id: EventId, config: FileOption = DEFAULT_FILE, var: VarOption 
     """
     from services.core.events import BadValue
 
-    desk = open_desk(config, var)
-    try:
-        one = desk.cancel(event_id)
-    except BadValue as bad:
-        fail(str(bad))
-    typer.echo(event_line(one, desk))
+    with open_desk(config, var) as desk:
+        try:
+            one = desk.cancel(event_id)
+        except BadValue as bad:
+            fail(str(bad))
+        typer.echo(event_line(one, desk))
 
 
 def events(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> None:
@@ -107,14 +107,14 @@ def events(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> N
     from services.aggregator.page.words import all_words, energy, phase
     from services.aggregator.store import fleet as asked
 
-    desk = open_desk(config, var)
-    when, now = all_words(desk.context.file.zone)["when"], desk.context.clock.now()
-    found = desk.read(asked.events)
-    for one in found:
-        answers = f"{one.answered} of {one.asked} answered, {one.takes_part} take part"
-        typer.echo(f"{one.id}  {when(one.start)} to {when(one.end)}  {phase(one, now)}  {answers}  settled {energy(one.reduction_wh)}")
-    if not found:
-        typer.echo("no events yet; try: sps aggregator schedule now --duration PT1H")
+    with open_desk(config, var) as desk:
+        when, now = all_words(desk.context.file.zone)["when"], desk.context.clock.now()
+        found = desk.read(asked.events)
+        for one in found:
+            answers = f"{one.answered} of {one.asked} answered, {one.takes_part} take part"
+            typer.echo(f"{one.id}  {when(one.start)} to {when(one.end)}  {phase(one, now)}  {answers}  settled {energy(one.reduction_wh)}")
+        if not found:
+            typer.echo("no events yet; try: sps aggregator schedule now --duration PT1H")
 
 
 def fleet(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> None:
@@ -125,18 +125,17 @@ def fleet(config: FileOption = DEFAULT_FILE, var: VarOption = DEFAULT_VAR) -> No
     from services.aggregator.page.words import ago, energy, power
     from services.aggregator.store import fleet as asked
 
-    desk = open_desk(config, var)
-    now = desk.context.clock.now()
-    totals, rows = desk.read(lambda connection: (asked.totals(connection, now), asked.stations(connection, now, limit=1000)))
-    typer.echo(
-        f"{totals.online} of {totals.enrolled} online; pledged {power(totals.pledged_w)}; "
-        f"delivering now {totals.delivering}; settled {energy(totals.settled_wh if totals.settled else None)}"
-    )
-    for row in rows:
-        link = "does not say" if row.online is None else "online" if row.online else "offline"
+    with open_desk(config, var) as desk:
+        now = desk.context.clock.now()
+        totals, rows = desk.read(lambda connection: (asked.totals(connection, now), asked.stations(connection, now, limit=1000)))
         typer.echo(
-            f"{row.name}  {link}  pledge {power(row.pledge_w)}  settled {energy(row.settled_wh)}  last data {ago(row.last_batch_at, now)}"
+            f"{totals.online} of {totals.enrolled} online; pledged {power(totals.pledged_w)}; "
+            f"delivering now {totals.delivering}; settled {energy(totals.settled_wh if totals.settled else None)}"
         )
+        for row in rows:
+            link = "does not say" if row.online is None else "online" if row.online else "offline"
+            said = f"pledge {power(row.pledge_w)}  settled {energy(row.settled_wh)}  last data {ago(row.last_batch_at, now)}"
+            typer.echo(f"{row.name}  {link}  {said}")
 
 
 def export(
@@ -154,20 +153,20 @@ def export(
 
     if out is not None and out.suffix not in (".csv", ".json"):
         fail(f"{out}: name a .csv or a .json file", WRONG_USAGE)
-    desk = open_desk(config, var)
-    lines = exports.json_lines if out is not None and out.suffix == ".json" else exports.csv_lines
-    with desk.engine.connect() as connection:
-        found = lines(asked.settlements(connection, event_id))
-        if out is None:
-            for line in found:
-                typer.echo(line, nl=False)
-            return
-        try:
-            with out.open("w", encoding="utf-8") as file:
-                file.writelines(found)
-        except OSError as error:
-            fail(f"{out} cannot be written: {error.strerror}")
-    typer.echo(f"wrote {out}", err=True)
+    with open_desk(config, var) as desk:
+        lines = exports.json_lines if out is not None and out.suffix == ".json" else exports.csv_lines
+        with desk.engine.connect() as connection:
+            found = lines(asked.settlements(connection, event_id))
+            if out is None:
+                for line in found:
+                    typer.echo(line, nl=False)
+                return
+            try:
+                with out.open("w", encoding="utf-8") as file:
+                    file.writelines(found)
+            except OSError as error:
+                fail(f"{out} cannot be written: {error.strerror}")
+        typer.echo(f"wrote {out}", err=True)
 
 
 def _goal(pledge: float | None, limit: float | None, *, minimize: bool) -> tuple[str, str]:

@@ -50,25 +50,27 @@ def simulate(
     import logging
 
     from services.bus.runtime import until_signalled
-    from services.cli.aggregator import context
+    from services.cli.aggregator import context, started
     from services.simulator.fleet.play import Play, play
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     _allow_files(number)
     chosen = context(config, var)
-    file = chosen.file
+    file, ca_file = chosen.file, chosen.secret_path(chosen.file.broker.ca_file)
+    _check_ca(ca_file)
     plan = Play(
         credentials=_credentials(number, stations, config, var),
         network=file.network,
         broker=_address(broker) if broker else (file.broker.host, file.broker.port),
         url=url or file.api.for_stations,
-        keys={file.key_id: chosen.public_key()},
+        keys={file.key_id: started(chosen.public_key)},
         history_hours=history,
         opt_out=opt_out,
         seed=seed,
         tls=file.broker.tls,
-        ca_file=chosen.secret_path(file.broker.ca_file),
+        ca_file=ca_file,
         seconds=seconds,
+        memory=chosen.state / "fleet.json",
     )
     asyncio.run(until_signalled(play(plan, say=typer.echo)))
 
@@ -78,19 +80,27 @@ def _credentials(number: int, path: Path | None, config: Path, var: Path) -> "li
     from services.simulator.fleet.crowd import Credentials
 
     if path is None:
-        desk = open_desk(config, var)
-        secrets = desk.context.station_secrets()
-        found = take_in(desk, [f"fleet-{one:05d}" for one in range(1, number + 1)])
-        return [Credentials(one.name, secrets.mqtt(one.name, one.generation), secrets.http(one.name, one.generation)) for one in found]
+        with open_desk(config, var) as desk:
+            secrets = desk.context.station_secrets()
+            found = take_in(desk, [f"fleet-{one:05d}" for one in range(1, number + 1)])
+            return [Credentials(one.name, secrets.mqtt(one.name, one.generation), secrets.http(one.name, one.generation)) for one in found]
     import csv
+
+    from services.aggregator.desk import check_name
+    from services.core.events import BadValue
 
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [Credentials(row["name"], row["mqtt"], row["http"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+            rows = [Credentials(row["name"] or "", row["mqtt"] or "", row["http"] or "") for row in csv.DictReader(file)]
+        for row in rows:
+            check_name(row.name)
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error, BadValue) as error:
         fail(f"{path} cannot be used ({error}); make one with: sps aggregator enrol fleet --count {number} --csv {path}", WRONG_USAGE)
     if len(rows) < number:
         fail(f"{path} has {len(rows)} stations, and {number} were asked for", WRONG_USAGE)
+    if len({row.name for row in rows}) < len(rows):
+        # The broker lets a station in once: two would throw each other out for ever.
+        fail(f"{path} names a station twice", WRONG_USAGE)
     return rows[:number]
 
 
@@ -99,6 +109,16 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
         fail(f"--broker {text}: write host:port, such as 127.0.0.1:1884", WRONG_USAGE)
     return host, int(port)
+
+
+def _check_ca(path: Path | None) -> None:
+    import ssl
+
+    if path is not None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            fail(f"{path} cannot be used for broker.ca_file: {error.strerror or error}", WRONG_USAGE)
 
 
 def _allow_files(number: int) -> None:

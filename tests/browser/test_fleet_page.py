@@ -1,17 +1,21 @@
 """The fleet's page in a real browser: what it shows, what one can do with it, and what stays text."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from services.aggregator.calling import Typed
+from services.aggregator.store import fleet
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch
 from tests.support.waiting import wait_until
 
@@ -69,6 +73,47 @@ def test_an_event_is_called_on_the_page_and_its_answers_appear_without_a_reload(
         page.goto(f"{running.page}/events/{event_id}")
         page.get_by_role("button", name="Cancel the event").click()
         expect(page.locator(".pill").first).to_have_text("cancelled")
+
+
+def test_a_form_that_is_sent_twice_calls_one_event(running: Aggregator, page: Page) -> None:
+    def called() -> list[str]:
+        return [row.id for row in running.read(fleet.events)]
+
+    page.get_by_role("link", name="Call an event").click()
+    page.get_by_role("button", name="Call it").dblclick()
+    expect(page).to_have_url(re.compile("/events/"))
+    first = called()
+    assert len(first) == 1
+    page.goto(f"{running.page}/schedule")
+    assert page.locator("[name=event_id]").input_value() not in first
+    fields = {name: page.locator(f"[name={name}]").input_value() for name in ("csrf", "event_id", "start", "duration")}
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda _: requests.post(f"{running.page}/schedule", data=fields, timeout=20, allow_redirects=False), range(4)))
+    places = sorted(answer.headers["location"] for answer in sent)
+    here = f"/events/{fields['event_id']}"
+    assert places == [here, *[f"{here}?again=true"] * 3]
+    assert sorted(called()) == sorted([*first, fields["event_id"]])
+    page.goto(running.page + places[-1])
+    expect(page.locator("#again")).to_contain_text("called this event once")
+
+
+def test_a_click_into_a_table_does_not_stop_the_page(running: Aggregator, page: Page) -> None:
+    running.enrol("house-1")
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(running.page)
+    region = page.locator("#stations-region")
+    page.locator("#stations td").first.click()
+    expect(region).to_be_focused()
+    region.evaluate("region => { region.scrollLeft = 40; }")
+    running.enrol("house-2")
+    expect(page.locator("#stations tbody tr")).to_have_count(2)
+    expect(region).to_be_focused()
+    assert region.evaluate("region => region.scrollLeft") == 40
+    # A link without an id of its own keeps the focus as well.
+    page.get_by_role("link", name="online", exact=True).focus()
+    running.enrol("house-3")
+    expect(page.locator("#stations tbody tr")).to_have_count(3)
+    expect(page.get_by_role("link", name="online", exact=True)).to_be_focused()
 
 
 def test_a_page_of_thousands_is_read_in_pieces_and_by_choice(running: Aggregator, page: Page) -> None:

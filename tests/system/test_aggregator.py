@@ -209,6 +209,7 @@ def count(running: Aggregator, name: str) -> int:
 
 def test_late_figures_of_an_event_never_take_the_place_of_later_ones(running: Aggregator) -> None:
     station = running.enrol("house-9")
+    running.desk.call(Typed("now", "PT1H"), "settling")
     for number, (figures, reduction_wh) in enumerate([(1, 130.0), (0, 120.0), (2, 140.0)]):
         batch = event_batch("settling", reduction_wh=reduction_wh, figures_revision=figures)
         assert station.post(batch, f"settle-{number:08d}").status_code == 200

@@ -1,5 +1,6 @@
 """`sps aggregator` and `sps fleet` as one types them: what they print, and what they refuse."""
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.certificates import Authority
 
 def sps(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "services.cli", *arguments, "--config", str(folder / "aggregator.yaml"), "--var", str(folder / "var")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, cwd=folder)
 
 
 @pytest.fixture
@@ -48,6 +49,9 @@ def test_an_event_is_called_amended_listed_and_cancelled_while_nothing_runs(fold
         (["enrol", "a/b"], 2, "name"),
         (["enrol", "aggregator"], 2, "name"),
         (["enrol", "x", "--count", "3"], 2, "--csv"),
+        (["enrol", "x", "--csv", "x.csv"], 2, "--count"),
+        (["enrol", "x", "--into", "aggregator.yaml/x"], 1, "aggregator.yaml/x cannot be written: Not a directory"),
+        (["enrol", "x", "--count", "3", "--csv", "."], 1, ". cannot be written: Is a directory"),
         (["withdraw", "nobody"], 1, "not enrolled"),
         (["export", "out.txt"], 2, ".csv or a .json"),
     ],
@@ -57,6 +61,33 @@ def test_what_is_wrong_is_said_in_a_line(folder: Path, arguments: list[str], cod
     assert answer.returncode == code
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+    # And nobody was enrolled on the way.
+    assert sps(folder, "aggregator", "fleet").stdout.startswith("0 of 0 online")
+
+
+def test_a_secret_or_a_table_that_cannot_be_used_is_said_in_a_line(folder: Path) -> None:
+    sps(folder, "aggregator", "enrol", "house-1")
+    key = next(folder.rglob("stations.key"))
+    whole = key.read_bytes()
+    key.write_bytes(b"short")
+    for command in (["aggregator", "enrol", "house-2"], ["aggregator", "withdraw", "house-1"], ["fleet", "simulate", "2"]):
+        answer = sps(folder, *command)
+        assert (answer.returncode, "stations.key is too short" in answer.stderr, "Traceback" in answer.stderr) == (1, True, False)
+    key.write_bytes(whole)
+    database = sqlite3.connect(folder / "var" / "aggregator" / "aggregator.db")
+    database.execute("ALTER TABLE station DROP COLUMN withdrawn_at")
+    database.close()
+    for command in (["aggregator", "enrol", "house-2"], ["aggregator", "fleet"], ["fleet", "simulate", "60"]):
+        answer = sps(folder, *command)
+        assert (answer.returncode, answer.stderr.count("\n")) == (1, 1), answer.stderr
+        assert "the database cannot be used: no such column" in answer.stderr
+
+
+@pytest.mark.parametrize("text", ["name,mqtt\na,b\n", "name,mqtt,http\na/b,c,d\n", "name,mqtt,http\na,b,c\na,b,c\n"])
+def test_a_file_of_stations_that_means_nothing_is_refused(folder: Path, text: str) -> None:
+    (folder / "fleet.csv").write_text(text, encoding="utf-8")
+    answer = sps(folder, "fleet", "simulate", "1", "--stations", str(folder / "fleet.csv"))
+    assert (answer.returncode, answer.stderr.count("\n"), "fleet.csv" in answer.stderr) == (2, 1, True), answer.stderr
 
 
 def test_a_fleet_from_a_file_of_secrets_plays_an_event_and_sums_up(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Calling and cancelling events."""
 
 import asyncio
+import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from services.aggregator.calling import Typed
+from services.aggregator.calling import Typed, new_id
 from services.aggregator.page.pane import Pane
+from services.aggregator.store import events
 from services.core.events import BadValue
 
 
@@ -18,12 +20,15 @@ def routes(pane: Pane) -> APIRouter:
 
     @router.get("/schedule")
     async def schedule_page(request: Request) -> HTMLResponse:
-        return pane.render(request, "schedule.html", typed=Typed("now", "PT1H"), refusal=None)
+        # The form brings its event's id: sent twice, by a double click or a browser that repeats, it calls one event.
+        event_id = new_id(pane.clock.now(), secrets.token_hex(6))
+        return pane.render(request, "schedule.html", typed=Typed("now", "PT1H"), event_id=event_id, refusal=None)
 
     @router.post("/schedule")
     async def schedule(
         request: Request,
         csrf: Annotated[str, Form()] = "",
+        event_id: Annotated[str, Form(max_length=64)] = "",
         start: Annotated[str, Form(max_length=80)] = "",
         duration: Annotated[str, Form(max_length=40)] = "",
         goal: Annotated[str, Form(max_length=20)] = "",
@@ -35,9 +40,11 @@ def routes(pane: Pane) -> APIRouter:
         pane.check(request, csrf)
         typed = Typed(start, duration, goal, watts, test=test, notice=notice, stations=tuple(stations.replace(",", " ").split()))
         try:
-            event = await asyncio.to_thread(pane.desk.call, typed)
+            event = await asyncio.to_thread(pane.desk.call, typed, event_id or None)
         except BadValue as bad:
-            return pane.render(request, "schedule.html", 422, typed=typed, refusal=bad)
+            if await pane.read(lambda connection: events.get(connection, event_id)) is not None:
+                return RedirectResponse(f"/events/{event_id}?again=true", 303)
+            return pane.render(request, "schedule.html", 422, typed=typed, event_id=event_id, refusal=bad)
         pane.nudge()
         return RedirectResponse(f"/events/{event.id}", 303)
 

@@ -36,7 +36,9 @@ def routes(pane: Pane) -> APIRouter:
         return pane.render(request, "fleet.html", **(found | {"rows": found["rows"][:ROWS], "more": more, "show": show, "after": after}))
 
     @router.get("/events/{event_id}")
-    async def event_page(request: Request, event_id: str, after: Annotated[str, Query(max_length=32)] = "") -> HTMLResponse:
+    async def event_page(
+        request: Request, event_id: str, after: Annotated[str, Query(max_length=32)] = "", again: Annotated[bool, Query()] = False
+    ) -> HTMLResponse:
         def work(connection: Connection) -> tuple[Any, Any]:
             return fleet.events(connection, event_id=event_id), fleet.answers_to(connection, event_id, after=after, limit=ROWS + 1)
 
@@ -44,7 +46,7 @@ def routes(pane: Pane) -> APIRouter:
         if not events:
             raise HTTPException(404, "there is no such event")
         more = answers[ROWS - 1].station if len(answers) > ROWS else None
-        return pane.render(request, "event.html", event=events[0], answers=answers[:ROWS], more=more)
+        return pane.render(request, "event.html", event=events[0], answers=answers[:ROWS], more=more, again=again)
 
     @router.get("/settlements.{form}")
     async def settlements(form: str, event: Annotated[str | None, Query(max_length=64)] = None) -> StreamingResponse:

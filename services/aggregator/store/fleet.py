@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, exists, func, or_, select
 
 from services.aggregator.store.schema import answer, event, invited, record, station
 from services.core.events import EventStatus
@@ -29,7 +29,7 @@ class Totals:
     """By what those that deliver now have pledged: a promise, not a measurement."""
     settled_wh: float
     settled: int
-    """Final event records with a reduction, one of each station and event."""
+    """Final event records with a reduction, one of each station and event; tests are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,12 @@ def totals(connection: Connection, now: datetime) -> Totals:
         ).where(station.c.withdrawn_at.is_(None))
     ).one()
     delivering = connection.execute(
-        select(func.count(), func.coalesce(func.sum(station.c.pledge_w), 0.0)).where(station.c.name.in_(_delivering(now)))
+        select(func.count(), func.coalesce(func.sum(station.c.pledge_w), 0.0)).where(
+            station.c.withdrawn_at.is_(None), station.c.name.in_(_delivering(now))
+        )
     ).one()
     settled = connection.execute(
-        select(func.coalesce(func.sum(record.c.reduction_wh), 0.0), func.count(record.c.reduction_wh)).where(_final)
+        _settled(func.coalesce(func.sum(record.c.reduction_wh), 0.0), func.count(record.c.reduction_wh)).where(event.c.test.is_(False))
     ).one()
     return Totals(*counts, *delivering, *settled)
 
@@ -115,13 +117,10 @@ def stations(connection: Connection, now: datetime, *, show: str = "all", after:
         asked = asked.where(station.c.name.in_(_delivering(now)))
     rows = connection.execute(asked).all()
     names = [row.name for row in rows]
-    running = (
-        select(answer.c.station, answer.c.event_id)
-        .join(event, event.c.id == answer.c.event_id)
-        .where(answer.c.station.in_(names), _ongoing(now))
-    )
+    running = _answered(answer.c.station, answer.c.event_id).where(answer.c.station.in_(names), _ongoing(now))
     delivering = {row.station: row.event_id for row in connection.execute(running)}
-    summed = select(record.c.station, func.sum(record.c.reduction_wh).label("wh")).where(_final, record.c.station.in_(names))
+    summed = _settled(record.c.station, func.sum(record.c.reduction_wh).label("wh"))
+    summed = summed.where(event.c.test.is_(False), record.c.station.in_(names))
     settled = {row.station: row.wh for row in connection.execute(summed.group_by(record.c.station))}
     return [
         StationRow(
@@ -137,23 +136,49 @@ def events(connection: Connection, *, event_id: str | None = None, limit: int = 
     asked: Select[Any] = select(event).order_by(event.c.start.desc()).limit(limit)
     if event_id is not None:
         asked = asked.where(event.c.id == event_id)
-    enrolled = connection.execute(select(func.count()).select_from(station).where(station.c.withdrawn_at.is_(None))).scalar_one()
-    return [_event_row(connection, row, enrolled) for row in connection.execute(asked).all()]
+    return [_event_row(connection, row) for row in connection.execute(asked).all()]
 
 
 def answers_to(connection: Connection, event_id: str, *, after: str = "", limit: int = 200) -> list[Any]:
-    """What stations said to one event, by name."""
-    asked = select(answer).where(answer.c.event_id == event_id, answer.c.station > after).order_by(answer.c.station).limit(limit)
+    """What the stations that were asked said to one event, by name."""
+    asked = _answered(answer).where(answer.c.event_id == event_id, answer.c.station > after).order_by(answer.c.station).limit(limit)
     return list(connection.execute(asked))
 
 
 def settlements(connection: Connection, event_id: str | None = None) -> Iterator[Settlement]:
-    """Every final event record, by event and station."""
-    asked = select(record).where(_final).order_by(record.c.key, record.c.station)
+    """Every final event record of a station that was asked, by event and station."""
+    asked = _settled(event.c.id, record.c.station, record.c.body, record.c.received_at).order_by(event.c.id, record.c.station)
     if event_id is not None:
-        asked = asked.where(record.c.key == event_id)
+        asked = asked.where(event.c.id == event_id)
     for row in connection.execute(asked.execution_options(yield_per=500)):
-        yield Settlement(row.key, row.station, row.body, row.received_at)
+        yield Settlement(row.id, row.station, row.body, row.received_at)
+
+
+def _asked() -> Any:
+    """Whether `event` concerns `station`: it was in at the time, and invited where not all were."""
+    return and_(
+        station.c.enrolled_at < event.c.end,
+        or_(station.c.withdrawn_at.is_(None), station.c.withdrawn_at >= event.c.start),
+        or_(event.c.to_all, exists().where(invited.c.event_id == event.c.id, invited.c.station == station.c.name)),
+    )
+
+
+def _answered(*wanted: Any) -> Select[Any]:
+    """Of the answers that count: a station may send one to an event that was not for it."""
+    return (
+        select(*wanted)
+        .select_from(answer)
+        .join(event, event.c.id == answer.c.event_id)
+        .join(station, station.c.name == answer.c.station)
+        .where(_asked())
+    )
+
+
+def _settled(*wanted: Any) -> Select[Any]:
+    """Of the final records that count: a station may send some of events that were never called here, or not for it."""
+    # Who heard the older form knows the event by its older id.
+    called = record.c.key.in_([event.c.id, event.c.old_id])
+    return select(*wanted).select_from(record).join(event, called).join(station, station.c.name == record.c.station).where(_final, _asked())
 
 
 def _ongoing(now: datetime) -> Any:
@@ -167,20 +192,18 @@ def _ongoing(now: datetime) -> Any:
 
 
 def _delivering(now: datetime) -> Any:
-    return select(answer.c.station).join(event, event.c.id == answer.c.event_id).where(_ongoing(now))
+    return _answered(answer.c.station).where(_ongoing(now))
 
 
-def _event_row(connection: Connection, row: Any, enrolled: int) -> EventRow:
-    said = select(answer.c.status, func.count()).where(answer.c.event_id == row.id)
+def _event_row(connection: Connection, row: Any) -> EventRow:
+    said = _answered(answer.c.status, func.count()).where(event.c.id == row.id)
     # A cancellation has no revision at the station: its answer carries that of the event which ended.
     said = said.where(answer.c.status == EventStatus.CANCELLED.value if row.cancelled else answer.c.revision == row.revision)
     counted = connection.execute(said.group_by(answer.c.status))
     by_status: dict[str, int] = {status: count for status, count in counted}  # noqa: C416 - rows are no pairs to mypy
-    asked = enrolled
-    if not row.to_all:
-        asked = connection.execute(select(func.count()).select_from(invited).where(invited.c.event_id == row.id)).scalar_one()
+    asked = connection.execute(select(func.count()).select_from(station).join(event, _asked()).where(event.c.id == row.id)).scalar_one()
     settled = connection.execute(
-        select(func.count(record.c.reduction_wh), func.sum(record.c.reduction_wh)).where(_final, record.c.key == row.id)
+        _settled(func.count(record.c.reduction_wh), func.sum(record.c.reduction_wh)).where(event.c.id == row.id)
     ).one()
     return EventRow(
         id=row.id,

@@ -35,12 +35,26 @@ def enrol(connection: Connection, names: Sequence[str], now: datetime, *, renew:
 
 
 def enrol_many(connection: Connection, names: Iterable[str], now: datetime) -> list[Enrolled]:
-    """Take in many new names at once; those that are in already stay as they are."""
-    known = {one.name: one for one in enrolled(connection)}
-    fresh = [Enrolled(name, 1) for name in names if name not in known]
+    """Take in many names at once, as `enrol` does without `renew`."""
+    rows = connection.execute(select(station.c.name, station.c.generation, station.c.withdrawn_at))
+    known = {row.name: row for row in rows}
+    found, fresh, back = [], [], []
+    for name in dict.fromkeys(names):
+        if (row := known.get(name)) is None:
+            one = Enrolled(name, 1)
+            fresh.append(one)
+        else:
+            one = Enrolled(name, row.generation + (row.withdrawn_at is not None))
+            back += [one] if row.withdrawn_at is not None else []
+        found.append(one)
     if fresh:
-        connection.execute(insert(station), [{"name": one.name, "generation": 1, "enrolled_at": now} for one in fresh])
-    return [*known.values(), *fresh]
+        connection.execute(insert(station), [{"name": one.name, "generation": one.generation, "enrolled_at": now} for one in fresh])
+    if back:
+        connection.execute(
+            update(station).where(station.c.name == bindparam("called")).values(generation=bindparam("renewed"), withdrawn_at=None),
+            [{"called": one.name, "renewed": one.generation} for one in back],
+        )
+    return found
 
 
 def withdraw(connection: Connection, name: str, now: datetime) -> bool:

@@ -27,6 +27,8 @@ DIALLING = 32
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 TURN_EVERY_S = 60.0
 DEFAULT_DURATION = timedelta(hours=4)
+SAID_AGAIN_FOR = timedelta(hours=24)
+"""How long an answer is repeated whenever the station comes back."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,12 @@ class LightStation:
     failures: int = 0
     revisions: dict[str, int] = field(default_factory=dict)
     running: dict[str, list[asyncio.TimerHandle]] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
+    spans: dict[str, Span] = field(default_factory=dict)
+    """What it plays and has played, by event: from the start on, because hours that end in it are reported before it is over."""
+    answers: dict[str, tuple[datetime, bytes]] = field(default_factory=dict)
+    """The last to each event, and when it was given."""
+    hours_until: datetime | None = None
+    """Its hours until then are handed over; None: none yet."""
 
 
 class Crowd:
@@ -123,9 +130,10 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for station in self.stations:
-            for timers in station.running.values():
+            for event_id, timers in station.running.items():
                 for timer in timers:
                     timer.cancel()
+                self._cut(station, event_id)
             if station.line is not None:
                 if station.ready:
                     self._say_online(station, online=False)
@@ -156,6 +164,11 @@ class Crowd:
         station.ready, station.failures = True, 0
         self.counts.online += 1
         self._say_online(station, online=True)
+        now = self._clock.now()
+        station.answers = {event_id: said for event_id, said in station.answers.items() if now - said[0] < SAID_AGAIN_FOR}
+        # What was said last may have been lost with the line, or with the broker behind it.
+        for _, payload in station.answers.values():
+            self._publish(station, self._topics.answer(station.credentials.name), payload)
 
     def _lost(self, station: LightStation, reason: str) -> None:
         if self._ended:
@@ -185,6 +198,7 @@ class Crowd:
         self.counts.events += 1
         for timer in station.running.pop(event.id, ()):
             timer.cancel()
+        self._cut(station, event.id)
         if event.action == "cancel" or event.start is None:
             self._answer(station, event, EventStatus.CANCELLED, AnswerReason.CANCELLED)
             return
@@ -206,17 +220,26 @@ class Crowd:
         else:
             self._answer(station, event, EventStatus.ONGOING)
         station.running[event.id] = timers
+        station.spans[event.id] = span
+
+    def _cut(self, station: LightStation, event_id: str) -> None:
+        """What it gave until now it gave, whatever becomes of the event."""
+        now, span = self._clock.now(), station.spans.pop(event_id, None)
+        if span is not None and span.start < now:
+            station.spans[event_id] = Span(span.start, min(span.end, now))
 
     def _finish(self, station: LightStation, event: AggregatorEvent, span: Span) -> None:
         station.running.pop(event.id, None)
-        station.spans.append(span)
         self._answer(station, event, EventStatus.COMPLETED)
         self._settled(station, event, span)
 
     def _answer(self, station: LightStation, event: AggregatorEvent, status: EventStatus, reason: AnswerReason = AnswerReason.NONE) -> None:
         answer = Answer(id=event.id, revision=event.revision, status=status, reason=reason, ts=self._clock.now())
         self.counts.answered += 1
-        self._publish(station, self._topics.answer(station.credentials.name), answer.model_dump_json(exclude_none=True).encode())
+        payload = answer.model_dump_json(exclude_none=True).encode()
+        station.answers[event.id] = answer.ts, payload
+        if station.ready:
+            self._publish(station, self._topics.answer(station.credentials.name), payload)
 
     @staticmethod
     def _publish(station: LightStation, topic: str, payload: bytes, *, retain: bool = False) -> None:

@@ -43,7 +43,6 @@ class MqttLine:
         self._client.on_connect = self._connected
         self._client.on_subscribe = lambda *_: self._on_ready()
         self._client.on_message = lambda _client, _data, message: self._on_message(message.topic, bytes(message.payload))
-        self._client.on_disconnect = self._disconnected
 
     def open(self, host: str, port: int) -> None:
         """Connect; blocks for as long as TCP takes, so call it in a thread. Raises OSError."""
@@ -53,6 +52,8 @@ class MqttLine:
 
     def attach(self) -> None:
         """From now on the event loop turns it."""
+        # Not before: what fails in `open` is in another thread, and must be said once. Who dials twice throws itself out for ever.
+        self._client.on_disconnect = self._disconnected
         sock = self._client.socket()
         if sock is None:
             self._on_lost("the broker closed the connection at once")

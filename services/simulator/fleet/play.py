@@ -1,6 +1,7 @@
 """A whole run of a crowd: connect, register, upload what is past, answer what comes, upload what was, and sum up."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,15 @@ from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key
 from services.simulator.fleet.crowd import Credentials, Crowd, LightStation
 from services.simulator.fleet.home import Span, full_hours
+from services.simulator.fleet.memory import Done, recall, remember
 from services.simulator.fleet.records import hours, registration, settled
 from services.simulator.fleet.uploads import Uploads
 
 TELL_EVERY_S = 5.0
+REMEMBER_EVERY_S = 60.0
 AN_HOUR = timedelta(hours=1)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Play:
     """Whose certificates broker and API must show; None: those the system believes."""
     seconds: float | None = None
     """How long; None until cancelled."""
+    memory: Path | None = None
+    """Where the next run finds what this one did; None: it finds nothing."""
 
 
 async def play(plan: Play, say: Callable[[str], None]) -> None:
@@ -61,28 +68,37 @@ async def play(plan: Play, say: Callable[[str], None]) -> None:
         tls=ssl.create_default_context(cafile=plan.ca_file) if plan.tls else None,
         settled=over,
     )
+    for station in crowd.stations if plan.memory is not None and (past := recall(plan.memory, plan.network)) else ():
+        if (done := past.get(station.credentials.name)) is not None:
+            station.spans, station.hours_until = done.spans, done.sent_until
+            if done.sent_until is not None:
+                uploads.sent.hours_until[station.credentials.name] = done.sent_until
     total = len(crowd.stations)
     started = clock.monotonic()
     try:
         async with asyncio.timeout(plan.seconds):
             await crowd.connect(_seldom(say, clock))
             say(f"{crowd.counts.online} of {total} online after {clock.monotonic() - started:.1f} s")
-            now = clock.now()
-            sent_until = now.replace(minute=0, second=0, microsecond=0)
+            remembered_s = clock.monotonic()
             for station in crowd.stations:
                 uploads.add(station.credentials, registration(station.home, plan.network))
-            _add_hours(crowd, uploads, plan, (sent_until - plan.history_hours * AN_HOUR, sent_until))
+            hour = _hour(clock.now())
+            _add_hours(crowd, uploads, plan.network, hour - plan.history_hours * AN_HOUR, hour)
             while True:
                 await clock.sleep(TELL_EVERY_S)
-                if clock.now() >= sent_until + AN_HOUR:
-                    _add_hours(crowd, uploads, plan, (sent_until, sent_until + AN_HOUR))
-                    sent_until += AN_HOUR
+                if (until := _hour(clock.now())) > hour:
+                    _add_hours(crowd, uploads, plan.network, hour, until)
+                    hour = until
+                if clock.monotonic() - remembered_s >= REMEMBER_EVERY_S:
+                    remembered_s = clock.monotonic()
+                    await _remember(plan, crowd, uploads)
                 say(_line(crowd, uploads))
     except TimeoutError:
         pass
     finally:
         await crowd.close()
         await asyncio.to_thread(uploads.close)
+        await _remember(plan, crowd, uploads)
         say(f"ended after {clock.monotonic() - started:.0f} s: {_line(crowd, uploads)}")
 
 
@@ -99,13 +115,29 @@ def _seldom(say: Callable[[str], None], clock: Clock) -> Callable[[int, int], No
     return progress
 
 
-def _add_hours(crowd: Crowd, uploads: Uploads, plan: Play, between: tuple[datetime, datetime]) -> None:
-    starts = full_hours(*between)
-    for station in crowd.stations if starts else ():
-        records = tuple(hours(station.home, starts, station.spans))
-        uploads.add(
-            station.credentials, HourBatch(kind="hourly", network=plan.network, cursor=f"{starts[-1].timestamp():.0f}", records=records)
-        )
+def _hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0)
+
+
+def _add_hours(crowd: Crowd, uploads: Uploads, network: str, since: datetime, until: datetime) -> None:
+    """Of each station the hours that it has not handed over yet."""
+    for station in crowd.stations:
+        starts = full_hours(max(since, station.hours_until or since), until)
+        station.hours_until = max(until, station.hours_until or until)
+        if starts:
+            records = tuple(hours(station.home, starts, tuple(station.spans.values())))
+            cursor = f"{starts[-1].timestamp():.0f}"
+            uploads.add(station.credentials, HourBatch(kind="hourly", network=network, cursor=cursor, records=records))
+
+
+async def _remember(plan: Play, crowd: Crowd, uploads: Uploads) -> None:
+    if plan.memory is None:
+        return
+    done = {one.credentials.name: Done.of(one.spans, uploads.sent.hours_until.get(one.credentials.name)) for one in crowd.stations}
+    try:
+        await asyncio.to_thread(remember, plan.memory, plan.network, done)
+    except OSError as error:
+        log.warning("%s cannot be written, and the next run sends past hours anew: %s", plan.memory, error.strerror)
 
 
 def _line(crowd: Crowd, uploads: Uploads) -> str:

@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import requests
@@ -28,6 +29,8 @@ class Sent:
     records: int = 0
     repeated: int = 0
     failed: int = 0
+    hours_until: dict[str, datetime] = field(default_factory=dict)
+    """By station: until when the aggregator has acknowledged its hours."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -91,7 +94,7 @@ class Uploads:
                 log.debug("%s: %s", who.name, error)
             else:
                 if answer.status_code < 300:
-                    self._count(records, repeated=tried > 0)
+                    self._count(who, what, records, repeated=tried > 0)
                     return
                 if answer.status_code not in (429, 503):
                     log.warning("%s: refused with %d: %s", who.name, answer.status_code, answer.text[:200])
@@ -102,8 +105,10 @@ class Uploads:
         with self.sent.lock:
             self.sent.failed += 1
 
-    def _count(self, records: int, *, repeated: bool) -> None:
+    def _count(self, who: Credentials, what: Registration | EventBatch | HourBatch, records: int, *, repeated: bool) -> None:
         with self.sent.lock:
+            if isinstance(what, HourBatch):
+                self.sent.hours_until[who.name] = what.records[-1].start + timedelta(hours=1)
             self.sent.requests += 1
             self.sent.records += records
             self.sent.repeated += repeated

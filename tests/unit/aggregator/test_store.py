@@ -15,7 +15,7 @@ from services.aggregator.store.database import StoreError, open_database
 from services.aggregator.store.events import Called
 from services.aggregator.store.schema import record
 from services.aggregator.store.writer import Writer
-from services.bus.uplink.batches import HourBatch, HourRecord, Registration
+from services.bus.uplink.batches import EventBatch, EventRecord, HourBatch, HourRecord, Registration
 from services.bus.uplink.messages import Answer
 from services.core.events import BadValue, EventStatus
 from tests.support.postgres import Postgres, postgres
@@ -58,6 +58,14 @@ def submitted(*hours: int, key: str = "key-00000001", at: str = "a") -> ingest.S
     records = tuple(HourRecord(start=NOW + timedelta(hours=hour), p1_wh=float(hour)) for hour in hours)
     digest = hashlib.sha256(repr(records).encode()).hexdigest()
     return ingest.Submitted(at, key, digest, HourBatch(kind="hourly", network="n", cursor="1", records=records), NOW)
+
+
+def settle(connection: Connection, name: str, event_id: str, reduction_wh: float) -> None:
+    one = EventRecord(
+        id=event_id, revision=0, start=NOW, end=NOW + timedelta(hours=1), baseline_wh=500.0, reduction_wh=reduction_wh, final=True
+    )
+    body = EventBatch(kind="event", network="n", cursor=event_id, records=(one,))
+    ingest.take(connection, ingest.Submitted(name, f"settle-{event_id}", event_id, body, NOW))
 
 
 def records(connection: Connection) -> int:
@@ -165,6 +173,52 @@ def test_the_fleet_counts_who_is_online_pledged_delivering_and_settled(connectio
     assert [row.name for row in fleet.stations(connection, NOW, after="a", limit=1)] == ["b"]
 
 
+def test_only_who_was_asked_counts_for_an_event(connection: Connection) -> None:
+    stations.enrol(connection, ["early"], NOW)
+    stations.withdraw(connection, "early", NOW - timedelta(hours=1))
+    events.call(connection, event("all"))
+    events.call(connection, event("some", stations=("a",)))
+    stations.enrol(connection, ["late"], NOW + timedelta(hours=1))
+    names = ("a", "b", "early", "late")
+    for event_id in ("all", "some"):
+        answers.keep(connection, [heard(name, EventStatus.ONGOING, event_id=event_id) for name in names])
+    # "b" goes during the event: it was asked, and delivers no longer.
+    for name in names:
+        for event_id in ("all", "some", "never-called"):
+            settle(connection, name, event_id, 100.0)
+    stations.withdraw(connection, "b", NOW + timedelta(minutes=30))
+    rows = {row.id: row for row in fleet.events(connection)}
+    assert [(rows[one].asked, rows[one].answered, rows[one].settled, rows[one].reduction_wh) for one in ("all", "some")] == [
+        (2, 2, 2, 200.0),
+        (1, 1, 1, 100.0),
+    ]
+    assert [said.station for said in fleet.answers_to(connection, "some")] == ["a"]
+    found = fleet.totals(connection, NOW + timedelta(minutes=40))
+    assert (found.delivering, found.settled, found.settled_wh) == (1, 3, 300.0)
+    shown = fleet.stations(connection, NOW + timedelta(minutes=40))
+    assert [(row.name, row.delivering is not None, row.settled_wh) for row in shown] == [("a", True, 200.0), ("late", False, None)]
+    assert [(one.event_id, one.station) for one in fleet.settlements(connection)] == [("all", "a"), ("all", "b"), ("some", "a")]
+
+
+def test_a_test_settles_for_itself_and_adds_nothing_to_the_totals(connection: Connection) -> None:
+    events.call(connection, event("real"))
+    events.call(connection, event("try", test=True))
+    settle(connection, "a", "real", 100.0)
+    settle(connection, "a", "try", 7.0)
+    assert {row.id: row.reduction_wh for row in fleet.events(connection)} == {"real": 100.0, "try": 7.0}
+    found = fleet.totals(connection, NOW)
+    assert (found.settled, found.settled_wh) == (1, 100.0)
+    assert fleet.stations(connection, NOW)[0].settled_wh == 100.0
+    assert [one.event_id for one in fleet.settlements(connection, "try")] == ["try"]
+
+
+def test_a_record_under_the_older_id_settles_its_event(connection: Connection) -> None:
+    events.call(connection, event(old_id="csrp-abc"))
+    settle(connection, "a", "csrp-abc", 100.0)
+    assert fleet.events(connection)[0].settled == 1
+    assert [one.event_id for one in fleet.settlements(connection, "one")] == ["one"]
+
+
 def test_secrets_change_with_the_generation_only_when_asked(connection: Connection) -> None:
     assert stations.enrol(connection, ["a"], NOW)[0].generation == 1
     assert stations.enrol(connection, ["a"], NOW, renew=True)[0].generation == 2
@@ -172,7 +226,13 @@ def test_secrets_change_with_the_generation_only_when_asked(connection: Connecti
     assert not stations.withdraw(connection, "a", NOW)
     assert stations.generation_of(connection, "a") is None
     assert stations.enrol(connection, ["a"], NOW)[0].generation == 3
-    assert {one.name for one in stations.enrol_many(connection, ["a", "x", "y"], NOW)} == {"a", "b", "x", "y"}
+
+
+def test_many_come_in_as_one_does_and_the_withdrawn_ones_with_new_secrets(connection: Connection) -> None:
+    stations.withdraw(connection, "b", NOW)
+    found = stations.enrol_many(connection, ["x", "b", "a", "x"], NOW)
+    assert [(one.name, one.generation) for one in found] == [("x", 1), ("b", 2), ("a", 1)]
+    assert [(one.name, one.generation) for one in stations.enrolled(connection)] == [("a", 1), ("b", 2), ("x", 1)]
 
 
 def test_one_job_that_fails_takes_no_other_with_it(engine: Engine) -> None:

@@ -14,6 +14,7 @@ from services.aggregator import metrics
 from services.aggregator.config import AggregatorFile
 from services.aggregator.line import Arrived, Line
 from services.aggregator.store import answers, events, stations
+from services.aggregator.store.database import of_the_database
 from services.aggregator.store.events import Called
 from services.aggregator.store.writer import Busy, Writer
 from services.bus.clock import Clock
@@ -22,7 +23,7 @@ from services.bus.uplink import old_form
 from services.bus.uplink.messages import Answer, Online
 from services.bus.uplink.signing import sign
 from services.bus.uplink.topics import OLD_ROOT, NetworkTopics, station_of
-from services.core.events import EventStatus
+from services.core.events import ID_PATTERN, EventStatus
 
 LOOK_EVERY_S = 0.25
 """How soon an event that `sps aggregator schedule` put into the database goes out."""
@@ -109,17 +110,31 @@ class Signals:
         """Keep what stations say, until cancelled; the broker hears that it is kept only when it is on disk."""
         while True:
             messages = await self._line.arrived()
-            while True:
-                try:
-                    await self._take(messages)
-                    break
-                except Busy as error:
-                    log.warning("what stations said cannot be kept: %s; trying again", error)
-                except Exception:
-                    # The outermost edge: what is not kept is not acknowledged either.
-                    log.exception("what stations said could not be kept; trying again")
-                await self._clock.sleep(TRY_AGAIN_S)
+            await self._take_all(messages)
             self._line.keep(messages)
+
+    async def _take_all(self, messages: list[Arrived]) -> None:
+        """Keep what can be kept. A message that nothing will ever keep is passed over: it must not stop what all others say."""
+        while True:
+            try:
+                await self._take(messages)
+                return
+            except Busy as error:
+                log.warning("what stations said cannot be kept: %s; trying again", error)
+            except Exception as error:
+                # The outermost edge: what is not kept is not acknowledged either.
+                if of_the_database(error):
+                    log.exception("what stations said could not be kept; trying again")
+                elif len(messages) > 1:
+                    # By halves, so that one in a thousand is found in a few commits.
+                    middle = len(messages) // 2
+                    await self._take_all(messages[:middle])
+                    await self._take_all(messages[middle:])
+                    return
+                else:
+                    self._complain(messages[0], f"it cannot be kept: {type(error).__name__}: {str(error)[:200]}")
+                    return
+            await self._clock.sleep(TRY_AGAIN_S)
 
     async def _take(self, messages: list[Arrived]) -> None:
         now = self._clock.now()
@@ -199,8 +214,10 @@ class Signals:
 
     async def _old_answer(self, message: Arrived) -> Answer | None:
         parts = message.payload[:LONGEST_BYTES].decode(errors="replace").split(old_form.MARK)
-        known = await asyncio.to_thread(self._read, lambda connection: events.by_old_id(connection, parts[0]))
-        if len(parts) != 4 or parts[1] not in set(EventStatus) or known is None:
+        known = None
+        if len(parts) == 4 and ID_PATTERN.fullmatch(parts[0]) and parts[1] in set(EventStatus):
+            known = await asyncio.to_thread(self._read, lambda connection: events.by_old_id(connection, parts[0]))
+        if known is None:
             self._complain(message, "not an answer in the older form")
             return None
         return Answer(id=known[0], revision=known[1], status=EventStatus(parts[1]), ts=self._clock.now())

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,11 +176,22 @@ def online(running: Aggregator, name: str) -> bool | None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff\xfe", b"[]", b'{"v":2}', b'{"v":1,"id":"x#","revision":0,"status":"scheduled"}', b"x" * 20_000]
+    "payload",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"v":2}',
+        b'{"v":1,"id":"x#","revision":0,"status":"scheduled"}',
+        b"x" * 20_000,
+        b'{"v":1,"id":"to-all","revision":99999999999999999999,"status":"ongoing","online":true,"ts":"2026-06-01T00:00:00Z"}',
+        b'{"v":1,"id":"to-all","revision":0,"status":"ongoing","online":true,"ts":"9999-12-31T23:59:59.9999Z"}',
+        b'{"v":1,"id":"to-all","revision":0,"status":"ongoing","online":true,"ts":"0001-01-01T00:00:00+14:00"}',
+    ],
 )
 def test_bad_answers_are_passed_over_and_good_ones_still_come(running: Aggregator, payload: bytes) -> None:
     station = running.enrol("house-7")
-    event_id = f"after-bad-{len(payload)}-{payload[:2].hex()}"
+    event_id = f"after-bad-{zlib.crc32(payload)}"
     running.desk.call(Typed("now", "PT1H", stations=("house-7",)), event_id)
     with station.client() as client:
         client.publish(f"dr/{NETWORK}/station/house-7/answer", payload)
@@ -191,6 +203,23 @@ def test_bad_answers_are_passed_over_and_good_ones_still_come(running: Aggregato
             f"dr/{NETWORK}/station/house-7/answer", {"v": 1, "id": event_id, "revision": 0, "status": "opted_out", "ts": now_text()}
         )
         wait_until(lambda: row_of(running, event_id).out == 1, what="the good answer")
+
+
+def test_one_answer_that_cannot_be_kept_stops_no_other(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        bad, good = one.enrol("bad-house"), one.enrol("good-house")
+        one.desk.call(Typed("now", "PT1H"), "asked")
+        with one.desk.engine.execution_options(writes=True).begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER never BEFORE INSERT ON answer WHEN NEW.station = 'bad-house' BEGIN SELECT RAISE(ABORT, 'never'); END"
+            )
+        answer = {"v": 1, "id": "asked", "revision": 0, "status": "ongoing", "ts": now_text()}
+        with bad.client() as first, good.client() as second:
+            for _ in range(20):
+                first.publish(f"dr/{NETWORK}/station/bad-house/answer", answer)
+            second.publish(f"dr/{NETWORK}/station/good-house/answer", answer)
+            wait_until(lambda: row_of(one, "asked").ongoing == 1, 15, what="the good answer")
+        assert "cannot be kept" in one.log.read_text(encoding="utf-8")
 
 
 def test_a_batch_is_stored_once_however_often_it_comes(running: Aggregator) -> None:

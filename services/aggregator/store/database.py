@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from services.aggregator.store.schema import VERSION, about, metadata
 
@@ -37,6 +37,14 @@ def open_database(url: str, password: str | None, folder: Path) -> Engine:
     except SQLAlchemyError as error:
         raise StoreError(f"database {address.render_as_string()}: {str(getattr(error, 'orig', error)).strip().splitlines()[0]}") from None
     return engine
+
+
+def of_the_database(error: Exception) -> bool:
+    """Whether the database is at fault, and may be well again later; False where the value is one that it will never take."""
+    if isinstance(error, (DataError, IntegrityError)) or not isinstance(error, SQLAlchemyError):
+        return False
+    # One that comes from no driver is of a value that could not even be handed to it.
+    return isinstance(error, DBAPIError) or not isinstance(error, StatementError)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:

@@ -65,6 +65,8 @@ def configuration(host: str, port: int, *, secrets: Path, state: Path, certifica
         "allow_anonymous false",
         f"password_file {folder(secrets).absolute() / 'passwd'}",
         f"acl_file {folder(secrets).absolute() / 'acl'}",
+        # Whoever connects under another's client id takes that one's place, and its session.
+        "use_username_as_clientid true",
         "set_tcp_nodelay true",
         # Sessions of stations that are away, with what they have yet to hear.
         "persistence true",

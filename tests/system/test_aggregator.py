@@ -23,6 +23,7 @@ from services.bus.uplink import old_form
 from services.bus.uplink.batches import MAX_BODY_BYTES, stations_path
 from services.bus.uplink.messages import AggregatorEvent
 from services.bus.uplink.signing import public_key, verify
+from services.bus.uplink.topics import NetworkTopics
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
 from tests.support.ports import free_port
 from tests.support.postgres import postgres
@@ -130,6 +131,25 @@ def test_a_station_can_neither_read_nor_write_what_is_another_ones(running: Aggr
         assert all(heard.payload != b"{}" for heard in client.heard)
     assert row_of(running, "both").out == 0
     assert theirs.mqtt != mine.mqtt
+
+
+def test_nobody_takes_the_place_of_another_by_its_client_id(running: Aggregator) -> None:
+    victim, rogue = running.enrol("house-victim"), running.enrol("house-rogue")
+    its_id = NetworkTopics(NETWORK).client_id("house-victim")
+    running.desk.call(Typed("now", "PT1H", stations=("house-victim",)), "undisturbed")
+    with victim.client(its_id) as client:
+        for taken in (its_id, "house-victim", f"sps-aggregator-{NETWORK}", "aggregator"):
+            with rogue.client(taken) as other:
+                # In and heard, and thus past the moment at which a broker puts out who was there before.
+                other.publish(f"dr/{NETWORK}/station/house-rogue/online", "", retain=True)
+        answer = {"v": 1, "id": "undisturbed", "revision": 0, "status": "ongoing", "ts": now_text()}
+        client.publish(f"dr/{NETWORK}/station/house-victim/answer", answer)
+        wait_until(lambda: row_of(running, "undisturbed").ongoing == 1, what="the answer")
+        assert not client.lost.is_set()
+    assert running.ready()
+    # Its own second connection takes the place of its first.
+    with victim.client() as first, victim.client():
+        wait_until(first.lost.is_set, what="the first one's end")
 
 
 def test_a_withdrawn_station_comes_in_no_more(running: Aggregator) -> None:

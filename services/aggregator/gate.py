@@ -10,11 +10,12 @@ from services.aggregator.allowance import Allowance
 from services.aggregator.keys import StationSecrets
 from services.aggregator.store import stations
 from services.bus.clock import Clock
-from services.bus.uplink.request_signature import SIGNATURE, TIMESTAMP, refusal
+from services.bus.uplink.request_signature import SIGNATURE, TIMESTAMP, refusal, untimely
 
 REMEMBER_S = 2.0
 """How long a withdrawn station may still come in."""
 FAILURES_PER_MINUTE = 30
+TOO_MANY_REFUSED = "too many refused requests from this address"
 
 
 class Refused(Exception):
@@ -36,6 +37,22 @@ class Gate:
         self._failing = Allowance(FAILURES_PER_MINUTE)
         self._known: dict[str, tuple[int | None, float]] = {}
 
+    async def expect(self, request: Request, name: str, *, long: bool) -> bool:
+        """What can be said before the body is read: True if the request may come in, False if its signature has yet to be checked.
+
+        Raises Refused: 401 for who shows nothing or the wrong thing, 429 for who sends too often.
+        """
+        if request.headers.get(SIGNATURE) is None:
+            await self.admit(request, name, b"")
+            return True
+        now_s = self._clock.monotonic()
+        if (why := untimely(request.headers.get(TIMESTAMP, ""), self._clock.now().timestamp())) is not None:
+            raise self._refused(request, why, now_s)
+        # Anybody can send a signature, and whether it holds shows only when all of the body is there.
+        if long and (wait_s := self._failing.would_wait_s(_address(request), now_s)):
+            raise Refused(429, TOO_MANY_REFUSED, wait_s=wait_s)
+        return False
+
     async def admit(self, request: Request, name: str, body: bytes) -> None:
         """Raises Refused: 401 for who shows nothing or the wrong thing, 429 for who sends too often."""
         now_s = self._clock.monotonic()
@@ -44,12 +61,13 @@ class Gate:
             # It may have been enrolled, or handed new secrets, a moment ago.
             why = self._refusal(request, name, await self._generation(name, now_s, 0.0), body)
         if why is not None:
-            address = request.client.host if request.client else ""
-            if wait_s := self._failing.wait_s(address, now_s):
-                raise Refused(429, "too many refused requests from this address", wait_s=wait_s)
-            raise Refused(401, why)
+            raise self._refused(request, why, now_s)
         if wait_s := self._allowed.wait_s(name, now_s):
             raise Refused(429, "more requests than a station may send in a minute; wait, then go on", wait_s=wait_s)
+
+    def _refused(self, request: Request, why: str, now_s: float) -> Refused:
+        wait_s = self._failing.wait_s(_address(request), now_s)
+        return Refused(429, TOO_MANY_REFUSED, wait_s=wait_s) if wait_s else Refused(401, why)
 
     async def _generation(self, name: str, now_s: float, remembered_s: float) -> int | None:
         generation, at = self._known.get(name, (None, float("-inf")))
@@ -82,3 +100,7 @@ class Gate:
         if why is None and generation is None:
             why = "the token does not belong to this station"
         return why
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

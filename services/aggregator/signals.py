@@ -114,27 +114,31 @@ class Signals:
             self._line.keep(messages)
 
     async def _take_all(self, messages: list[Arrived]) -> None:
-        """Keep what can be kept. A message that nothing will ever keep is passed over: it must not stop what all others say."""
+        """Keep what can be kept, however long that takes."""
         while True:
             try:
                 await self._take(messages)
-                return
             except Busy as error:
                 log.warning("what stations said cannot be kept: %s; trying again", error)
             except Exception as error:
                 # The outermost edge: what is not kept is not acknowledged either.
-                if of_the_database(error):
-                    log.exception("what stations said could not be kept; trying again")
-                elif len(messages) > 1:
-                    # By halves, so that one in a thousand is found in a few commits.
-                    middle = len(messages) // 2
-                    await self._take_all(messages[:middle])
-                    await self._take_all(messages[middle:])
-                    return
-                else:
-                    self._complain(messages[0], f"it cannot be kept: {type(error).__name__}: {str(error)[:200]}")
-                    return
+                if not of_the_database(error):
+                    await self._take_apart(messages, error)
+                    break
+                log.exception("what stations said could not be kept; trying again")
+            else:
+                break
             await self._clock.sleep(TRY_AGAIN_S)
+
+    async def _take_apart(self, messages: list[Arrived], error: Exception) -> None:
+        """Pass over the one that nothing will ever keep: it must not stop what all others say."""
+        if len(messages) == 1:
+            self._complain(messages[0], f"it cannot be kept: {type(error).__name__}: {str(error)[:200]}")
+            return
+        # By halves, so that one in a thousand is found in a few commits.
+        middle = len(messages) // 2
+        await self._take_all(messages[:middle])
+        await self._take_all(messages[middle:])
 
     async def _take(self, messages: list[Arrived]) -> None:
         now = self._clock.now()

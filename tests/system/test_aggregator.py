@@ -1,15 +1,19 @@
 """The aggregator as a process, with its real broker: events out, answers and data in, and nobody in whom it does not know."""
 
+import contextlib
 import gzip
 import json
+import socket
 import subprocess
 import sys
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,8 +24,9 @@ from services.aggregator.store import fleet
 from services.aggregator.store.schema import record
 from services.bus.heartbeat import verdict
 from services.bus.uplink import old_form
-from services.bus.uplink.batches import MAX_BODY_BYTES, stations_path
+from services.bus.uplink.batches import MAX_BODY_BYTES, batches_path, stations_path
 from services.bus.uplink.messages import AggregatorEvent
+from services.bus.uplink.request_signature import SIGNATURE, TIMESTAMP
 from services.bus.uplink.signing import public_key, verify
 from services.bus.uplink.topics import NetworkTopics
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
@@ -281,6 +286,7 @@ def refusals(running: Aggregator) -> dict[str, requests.Response]:
     bomb = gzip.compress(b"0" * (MAX_BODY_BYTES + 1))
     whole = gzip.compress(json.dumps(hour_batch(1)).encode())
     packed = {"Content_Encoding": "gzip"}
+    registration = {"v": 1, "network": NETWORK, "level": "event"}
     return {
         "not json": station.post(b"nonsense"),
         "a list": station.post([1, 2]),
@@ -298,7 +304,24 @@ def refusals(running: Aggregator) -> dict[str, requests.Response]:
         "huge": station.post(b"0" * 4_000_001, packed=False),
         "another encoding": station.post(b"{}", packed=False, Content_Encoding="br"),
         "another type": station.post(hour_batch(1), Content_Type="text/plain"),
-        "deeply nested": station.post(b"[" * 100_000, packed=True),
+        "deeply nested": station.post(b"[" * 10_000, packed=True),
+        "many intervals": station.post(event_batch("e1", intervals=[{"start": 0, "end": 0}] * 1501)),
+        "very many intervals": station.post(event_batch("e1", intervals=[{"start": 0, "end": 0}] * 120_000)),
+        "very many lists": station.post(b"[" + b"[]," * 1_000_000 + b"[]]"),
+        "very many values": station.post(b"[" + b"1," * 1_000_000 + b"1]"),
+        "a long id": station.post(event_batch("e" * 65)),
+        "an id with NUL": station.post(event_batch("e\0")),
+        "a long word": station.post(event_batch("e1", baseline_method="x" * 41)),
+        "a word with NUL": station.post(event_batch("e1", baseline_method="x\0")),
+        "beyond any household": station.post(event_batch("e1", reduction_wh=1e308)),
+        "a negative revision": station.post(event_batch("e1", revision=-1)),
+        "negative figures": station.post(event_batch("e1", figures_revision=-1)),
+        "a time that cannot be read back": station.post(event_batch("e1", end="9999-12-31T23:59:59.9999Z")),
+        "a time that UTC does not have": station.post(event_batch("e1", start="0001-01-01T00:00:00+14:00")),
+        "a programme of megabytes": station.put(registration | {"programme": "x" * 7_000_000}),
+        "a long programme": station.put(registration | {"programme": "x" * 41}),
+        "a programme with NUL": station.put(registration | {"programme": "x\0"}),
+        "a pledge beyond any household": station.put(registration | {"pledge_w": 1e308}),
     }  # fmt: skip
 
 
@@ -308,10 +331,51 @@ def test_bad_batches_are_refused_by_name_and_nothing_of_them_is_kept(running: Ag
         "not json": 400, "a list": 422, "another network": 422, "an unknown kind": 422, "an unknown field": 422, "a wrong type": 422,
         "no time zone": 422, "infinity": 422, "too many records": 422, "a bad key": 422, "cut short": 400, "not gzip": 400, "a bomb": 413,
         "huge": 413, "another encoding": 400, "another type": 415, "deeply nested": 400,
+        "many intervals": 422, "very many intervals": 413, "very many lists": 413, "very many values": 413, "a long id": 422,
+        "an id with NUL": 422, "a long word": 422, "a word with NUL": 422, "beyond any household": 422, "a negative revision": 422,
+        "negative figures": 422, "a time that cannot be read back": 422, "a time that UTC does not have": 422,
+        "a programme of megabytes": 413, "a long programme": 422, "a programme with NUL": 422, "a pledge beyond any household": 422,
     }  # fmt: skip
     assert count(running, "house-12") == 0
     wrong = running.enrol("house-12").post(hour_batch(1) | {"records": [{"start": "2026-06-01T00:00:00Z", "p1_wh": "much"}]}).json()
     assert "p1_wh" in wrong["field"]
+
+
+def test_who_is_not_known_is_refused_before_the_body_is_read(running: Aggregator) -> None:
+    station = running.enrol("house-unread")
+    for shown in ({"Authorization": "Bearer wrong"}, {SIGNATURE: "v1=00", TIMESTAMP: "1000000000"}):
+        with socket.create_connection(("127.0.0.1", running.file.api.port), 10) as bare:
+            said = {"Host": "x", "Idempotency-Key": "unread-00000001", "Content-Length": "4000000", **shown}
+            head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+            bare.sendall(f"POST {batches_path(station.name)} HTTP/1.1\r\n{head}\r\n".encode())
+            assert bare.recv(1000).startswith(b"HTTP/1.1 401 ")
+
+
+def test_senders_that_never_finish_do_not_keep_out_those_that_are_known(running: Aggregator) -> None:
+    station = running.enrol("house-patient")
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            bare = stack.enter_context(socket.create_connection(("127.0.0.1", running.file.api.port), 10))
+            said = {"Host": "x", "Idempotency-Key": "slow-00000001", "Content-Length": "4000000", SIGNATURE: "v1=00"}
+            said[TIMESTAMP] = f"{time.time():.0f}"
+            head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+            bare.sendall(f"POST {batches_path(station.name)} HTTP/1.1\r\n{head}\r\n".encode())
+        assert station.post(hour_batch(*range(1000)), packed=False).status_code == 200
+
+
+def test_large_batches_all_at_once_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    with aggregator(tmp_path, api={"batches_per_minute": 10_000}) as one:
+        station = one.enrol("many")
+        # What costs most and is taken: as many objects as may be, in few bytes.
+        records = [{"id": f"e{n}", "revision": 0, "start": 0, "end": 0, "intervals": [{"start": 0, "end": 0}] * 1_400} for n in range(14)]
+        body = json.dumps({"v": 1, "network": NETWORK, "kind": "event", "cursor": "x", "records": records}).encode()
+        assert station.post(body, "large-00000000").status_code == 200
+        before = psutil.Process(one.pid).memory_info().rss
+        with ThreadPoolExecutor(12) as pool:
+            codes = list(pool.map(lambda n: station.post(body, f"large-{n:08d}").status_code, range(1, 37)))
+        assert set(codes) <= {200, 503}
+        assert codes.count(200) > 12
+        assert psutil.Process(one.pid).memory_info().rss - before < 60_000_000
 
 
 def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggregator) -> None:

@@ -393,7 +393,29 @@ def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggreg
     assert station.post(hour_batch(1, 2, 3)).json()["duplicate"] is True
     assert count(running, "house-13") == 0
     assert running.enrol("house-14").get(path).status_code == 404
-    assert b"1152" not in b"".join(path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
+    assert not in_files(running, b"1152")
+
+
+def in_files(running: Aggregator, what: bytes) -> bool:
+    return any(what in path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
+
+
+def test_a_receipt_waits_until_nobody_reads_what_was_deleted(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        station = one.enrol("house-1")
+        assert station.put({"v": 1, "network": NETWORK, "level": "event", "programme": "to-be-deleted"}).status_code == 200
+        with one.desk.engine.connect() as reader:
+            assert reader.execute(select(func.count()).select_from(record)).scalar_one() == 0
+            path = f"/deletions/{station.delete().json()['deletion']}"
+            wait_until(lambda: "its receipt waits" in one.log.read_text(encoding="utf-8"), what="the wait")
+            assert station.get(path).json() == {"done": False, "receipt": None}
+            assert in_files(one, b"to-be-deleted")
+            one.kill()
+        # The log that the kill left is emptied at the start, and the counts are those of before.
+        one.start()
+        state = wait_until(lambda: (found := station.get(path).json())["done"] and found, what="the receipt")
+        assert not in_files(one, b"to-be-deleted")
+        assert verify(state["receipt"].encode(), {one.file.key_id: public_key(one.context.public_key())})
 
 
 def test_who_sends_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:

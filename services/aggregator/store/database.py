@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from services.aggregator.store.schema import VERSION, about, metadata
 
 BUSY_S = 10.0
+LOG_BUSY_MS = 500
 
 
 class StoreError(Exception):
@@ -45,6 +46,22 @@ def of_the_database(error: Exception) -> bool:
         return False
     # One that comes from no driver is of a value that could not even be handed to it.
     return isinstance(error, DBAPIError) or not isinstance(error, StatementError)
+
+
+def empty_log(engine: Engine) -> bool:
+    """Have SQLite empty its write-ahead log, in which old pages stand until then; False while somebody still reads them."""
+    if engine.dialect.name != "sqlite":
+        return True
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        # Waiting for readers keeps writers out.
+        cursor.execute(f"PRAGMA busy_timeout = {LOG_BUSY_MS}")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
+        return not busy
+    finally:
+        raw.close()
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:

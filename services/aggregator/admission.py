@@ -23,18 +23,27 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def of(
-        self, request: Request, name: str, most: int = SHORT_BODY_BYTES, most_unpacked: int = SHORT_BODY_BYTES
+        self,
+        request: Request,
+        name: str,
+        most: int = SHORT_BODY_BYTES,
+        most_unpacked: int = SHORT_BODY_BYTES,
+        *,
+        withdrawn: bool = False,
     ) -> AsyncIterator[bytes]:
-        """The unpacked body of a request that may come in, and room for it for as long as it is worked on. Raises Refused."""
+        """The unpacked body of a request that may come in, and room for it for as long as it is worked on. Raises Refused.
+
+        With `withdrawn` a station that was withdrawn may come in, too, with its last secret.
+        """
         long = bodies.may_be_long(request)
-        proven = await self._gate.expect(request, name, long=long)
+        proven = await self._gate.expect(request, name, long=long, withdrawn=withdrawn)
         async with contextlib.AsyncExitStack() as held:
             try:
                 if long:
                     await held.enter_async_context(self._room.to_read(proven=proven))
                 sent = await bodies.read(request, most)
                 if not proven:
-                    await self._gate.admit(request, name, sent)
+                    await self._gate.admit(request, name, sent, withdrawn=withdrawn)
                 kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
                 if sent and kind != "application/json":
                     raise Refused(415, "send application/json", field="Content-Type")

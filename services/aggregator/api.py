@@ -78,8 +78,8 @@ def create_api(
 
     @app.delete("/v1/stations/{name}/data", status_code=202)
     async def delete(request: Request, name: Name) -> DeletionAsked:
-        """Have all that the station ever sent deleted. The receipt tells when it is done."""
-        async with admission.of(request, name):
+        """Have all that the station ever sent deleted. The receipt tells when it is done. A withdrawn one may, too."""
+        async with admission.of(request, name, withdrawn=True):
             pass
         deletion_id, now = secrets.token_hex(12), clock.now()
         await writer.do(lambda connection: deletion.request(connection, deletion_id, name, now))
@@ -89,7 +89,7 @@ def create_api(
     @app.get("/v1/stations/{name}/deletions/{deletion_id}")
     async def deleted(request: Request, name: Name, deletion_id: Annotated[str, Path(pattern="^[0-9a-f]{24}$")]) -> DeletionState:
         """Whether a deletion is done, and its receipt."""
-        async with admission.of(request, name):
+        async with admission.of(request, name, withdrawn=True):
             pass
         known, receipt = await asyncio.to_thread(_reading, engine, lambda connection: deletion.receipt_of(connection, name, deletion_id))
         if not known:

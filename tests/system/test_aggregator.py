@@ -396,6 +396,21 @@ def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggreg
     assert not in_files(running, b"1152")
 
 
+def test_who_was_withdrawn_can_still_have_everything_deleted(running: Aggregator) -> None:
+    former = running.enrol("house-former")
+    running.desk.enrol(["house-former"], renew=True)
+    station = running.enrol("house-former")
+    assert station.post(hour_batch(1, 2)).status_code == 200
+    running.desk.withdraw("house-former")
+    wait_until(lambda: station.post(hour_batch(3), "key-00000002").status_code == 401, 10, what="its exclusion")
+    assert station.put({"v": 1, "network": NETWORK, "level": "event"}).status_code == 401
+    assert former.delete().status_code == 401, "only its last secret holds"
+    asked = station.delete()
+    assert asked.status_code == 202
+    wait_until(lambda: station.get(f"/deletions/{asked.json()['deletion']}").json()["done"], what="the receipt")
+    assert count(running, "house-former") == 0
+
+
 def in_files(running: Aggregator, what: bytes) -> bool:
     return any(what in path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
 

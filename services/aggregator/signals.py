@@ -9,6 +9,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.aggregator import metrics
 from services.aggregator.config import AggregatorFile
@@ -92,8 +93,8 @@ class Signals:
             if (lost and not doubted) or anew:
                 try:
                     await self._writer.do(stations.forget_presence)
-                except Busy as error:
-                    log.warning("presence cannot be forgotten: %s; trying again", error)
+                except (Busy, SQLAlchemyError) as error:
+                    log.warning("presence cannot be forgotten: %s; trying again", getattr(error, "orig", error))
                     self._epoch, lost = 0, False
             doubted = lost
             await self._clock.sleep(TRY_AGAIN_S)
@@ -177,8 +178,9 @@ class Signals:
                 ("strange", one.station), "%s answered event %s, which is not known here, or is not enrolled", one.station, one.answer.id
             )
         came = [name for name, online in said.items() if online and name not in self._online]
-        self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
         await self._remind(came)
+        # Only now: if reminding fails, all is tried again, and they have still just come.
+        self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
 
     async def _remind(self, names: list[str]) -> None:
         """Send who has come back what it has not answered: a broker keeps only so much for who is away."""
@@ -192,7 +194,8 @@ class Signals:
         if one.stations:
             return [(self._topics.station_event(name), self._signed(one, name)) for name in one.stations]
         found = [(self._topics.event, self._signed(one, None))]
-        if self._file.old_form and not one.cancelled:
+        # It knows no amendment: what is sent again with another start or time of sending is another event there.
+        if self._file.old_form and one.revision == 0:
             found.append((self._topics.old_event, old_text(one, self._file).encode()))
         return found
 
@@ -239,7 +242,7 @@ class Signals:
 
 
 def old_text(one: Called, file: AggregatorFile) -> str:
-    """The event in the older form, which knows no end, goal or cancellation."""
+    """The event in the older form, which knows no end, goal, amendment or cancellation."""
     kind = "immediate" if one.start <= one.ts else "contingency"
     return old_form.event_text(one.programme or "EVENT", kind, one.start, one.ts, file.zone)
 

@@ -456,6 +456,10 @@ def test_the_same_with_postgresql(tmp_path: Path) -> None:
             answer = {"v": 1, "id": "in-postgres", "revision": 0, "status": "ongoing", "ts": now_text()}
             client.publish(f"dr/{NETWORK}/station/house-1/answer", answer)
             wait_until(lambda: row_of(one, "in-postgres").ongoing == 1, what="its answer")
+        with one.desk.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE station ALTER programme TYPE varchar(3)")
+        refused = station.put({"v": 1, "network": NETWORK, "level": "event", "programme": "too-long"})
+        assert (refused.status_code, "Retry-After" in refused.headers) == (422, False), "it would never be taken"
         server.stop()
         refused = station.post(hour_batch(4), "key-00000002")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
@@ -475,6 +479,52 @@ def test_the_older_form_goes_out_and_comes_back(tmp_path: Path) -> None:
             assert event.immediate
             client.publish(f"OpenDemandResponse/Participant/{station.name}", f"{event.id}#ongoing#2026-06-01 16:00:00#2026-06-01 16:00:00")
             wait_until(lambda: row_of(one, "in-both-forms").ongoing == 1, what="its answer")
+
+
+def test_the_older_form_knows_no_amendment_and_is_sent_none(tmp_path: Path) -> None:
+    with aggregator(tmp_path, old_form=True) as one:
+        station = one.enrol("old-house")
+        with station.client() as client:
+            tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+            one.desk.call(Typed(tomorrow, "PT1H"), "amended")
+            wait_until(lambda: client.on(f"OpenDemandResponse/Event/{NETWORK}"), what="the older form")
+            # It has begun when it is amended: by the time of sending alone it would be of another kind, and so another event.
+            one.desk.amend("amended", Typed("now", "PT2H"))
+            wait_until(lambda: len(client.on(f"dr/{NETWORK}/event")) == 2, what="the amendment")
+            heard = client.on(f"OpenDemandResponse/Event/{NETWORK}")[0]
+            client.publish(
+                f"OpenDemandResponse/Participant/{station.name}",
+                f"{old_form.parse(heard.payload, one.file.zone).id}#opted_out#2026-06-01 16:00:00#2026-06-01 16:00:00",
+            )
+            wait_until(lambda: row_of(one, "amended").out == 1, what="its answer")
+            one.desk.cancel("amended")
+            wait_until(lambda: len(client.on(f"dr/{NETWORK}/event")) == 3, what="the cancellation")
+            assert client.on(f"OpenDemandResponse/Event/{NETWORK}") == [heard]
+
+
+def rename(running: Aggregator, table: str, name: str) -> None:
+    with running.desk.engine.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+def test_a_database_that_fails_for_a_while_costs_no_reminder_and_no_presence(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        station = one.enrol("house-1")
+        one.desk.call(Typed("now", "PT1H", stations=("house-1",)), "missed")
+        wait_until(lambda: row_of(one, "missed").sent, what="sending")
+        with station.client() as client:
+            rename(one, "answer", "away")
+            client.publish(f"dr/{NETWORK}/station/house-1/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+            wait_until(lambda: "could not be kept" in one.log.read_text(encoding="utf-8"), what="the failure")
+            assert client.on(f"dr/{NETWORK}/station/house-1/event") == []
+            rename(one, "away", "answer")
+            wait_until(lambda: client.on(f"dr/{NETWORK}/station/house-1/event"), what="the event that was missed")
+        wait_until(lambda: online(one, "house-1") is True, what="online")
+        rename(one, "station", "away")
+        one.kill_broker()
+        wait_until(lambda: "presence cannot be forgotten" in one.log.read_text(encoding="utf-8"), 15, what="the failure")
+        rename(one, "away", "station")
+        wait_until(lambda: online(one, "house-1") is None, 15, what="that nobody knows")
 
 
 def test_it_beats_while_its_broker_hears_it_and_no_second_one_takes_its_state(running: Aggregator) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from services.bus.uplink.batches import HourBatch, HourRecord, Registration
 from services.bus.uplink.messages import Answer
 from services.core.events import BadValue, EventStatus
 from tests.support.postgres import Postgres, postgres
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 
@@ -116,6 +117,25 @@ def test_what_is_over_or_cancelled_cannot_be_changed(connection: Connection) -> 
     events.call(connection, event("early"))
     with pytest.raises(BadValue, match="over"):
         events.call(connection, event("early", ts=NOW + timedelta(hours=1)))
+
+
+def test_two_who_change_an_event_at_once_make_two_revisions(server: Postgres, tmp_path: Path) -> None:
+    engine = open_database(server.fresh(), None, tmp_path)
+
+    def change() -> int:
+        with engine.begin() as second:
+            return events.call(second, event(notice="second")).revision
+
+    with engine.begin() as connection:
+        events.call(connection, event())
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as first:
+            assert events.call(first, event(notice="first")).revision == 1
+            changed = pool.submit(change)
+            with engine.connect() as third:
+                wait_until(lambda: third.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar(), what="the second")
+        assert changed.result(10) == 2
+    engine.dispose()
 
 
 def test_an_event_waits_until_it_was_sent_in_its_latest_revision(connection: Connection) -> None:

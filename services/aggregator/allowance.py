@@ -15,10 +15,22 @@ class Allowance:
 
     def wait_s(self, name: str, now_s: float) -> int:
         """0 if `name` may, which then counts; else after how many seconds it may. `now_s` is monotonic."""
-        left, at = self._known.pop(name, (float(self._per_minute), now_s))
-        left = min(float(self._per_minute), left + (now_s - at) * self._per_minute / 60)
+        left = self._left(name, now_s)
+        self._known.pop(name, None)
         granted = left >= 1
         self._known[name] = (left - 1 if granted else left, now_s)
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
-        return 0 if granted else max(1, ceil((1 - left) * 60 / self._per_minute))
+        return 0 if granted else self._until_one_s(left)
+
+    def would_wait_s(self, name: str, now_s: float) -> int:
+        """The same, but nothing counts."""
+        left = self._left(name, now_s)
+        return 0 if left >= 1 else self._until_one_s(left)
+
+    def _left(self, name: str, now_s: float) -> float:
+        left, at = self._known.get(name, (float(self._per_minute), now_s))
+        return min(float(self._per_minute), left + (now_s - at) * self._per_minute / 60)
+
+    def _until_one_s(self, left: float) -> int:
+        return max(1, ceil((1 - left) * 60 / self._per_minute))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine
 
 from services.aggregator import api_document, api_refusals, bodies, metrics
+from services.aggregator.admission import Admission
 from services.aggregator.config import AggregatorFile
 from services.aggregator.gate import Gate, Refused
 from services.aggregator.store import deletion, ingest, stations
@@ -20,9 +21,6 @@ from services.bus.clock import Clock
 from services.bus.uplink.batches import KEY, MAX_BODY_BYTES, BatchAccepted, Refusal
 from services.core.config.aggregator import NAME
 from services.core.problems import field_problems
-
-LARGE_BYTES = 50_000
-"""Checking a longer body would hold up the others: it is done beside the loop."""
 
 Name = Annotated[str, Path(pattern=NAME, description="The station's name in the network.")]
 
@@ -54,33 +52,35 @@ def create_api(
         responses={status: {"model": Refusal, "description": text} for status, text in api_refusals.MEANINGS.items()},
     )
     api_refusals.install(app)
+    admission = Admission(gate)
 
     @app.put("/v1/stations/{name}", response_class=Response, openapi_extra=api_document.body("Registration"))
     async def register(request: Request, name: Name) -> Response:
         """What the station can do, as far as its person shares it."""
-        body = await admitted(request, name)
-        said = await _checked(api_document.REGISTRATION, body)
-        _same_network(said.network, file.network)
-        now = clock.now()
-        await writer.do(lambda connection: stations.register(connection, name, said, now))
-        return Response()
+        async with admission.of(request, name) as body:
+            said = await _checked(api_document.REGISTRATION, body)
+            _same_network(said.network, file.network)
+            now = clock.now()
+            await writer.do(lambda connection: stations.register(connection, name, said, now))
+            return Response()
 
     @app.post("/v1/stations/{name}/batches", openapi_extra=api_document.body("Batch"))
     async def take(request: Request, name: Name, idempotency_key: Annotated[str, Header(pattern=KEY)]) -> BatchAccepted:
         """Records of one level of sharing. The answer 200 says that they are on disk."""
-        body = await admitted(request, name)
-        batch = await _checked(api_document.BATCH, body)
-        _same_network(batch.network, file.network)
-        one = ingest.Submitted(name, idempotency_key, hashlib.sha256(body).hexdigest(), batch, clock.now())
-        try:
-            return metrics.counted(batch.kind, await writer.do(lambda connection: ingest.take(connection, one)))
-        except ingest.KeyReused:
-            raise Refused(409, "this key stood for another batch before", field="Idempotency-Key") from None
+        async with admission.of(request, name, file.api.max_body_bytes, MAX_BODY_BYTES) as body:
+            batch = await _checked(api_document.BATCH, body)
+            _same_network(batch.network, file.network)
+            one = ingest.Submitted(name, idempotency_key, hashlib.sha256(body).hexdigest(), batch, clock.now())
+            try:
+                return metrics.counted(batch.kind, await writer.do(lambda connection: ingest.take(connection, one)))
+            except ingest.KeyReused:
+                raise Refused(409, "this key stood for another batch before", field="Idempotency-Key") from None
 
     @app.delete("/v1/stations/{name}/data", status_code=202)
     async def delete(request: Request, name: Name) -> DeletionAsked:
-        """Have all that the station ever sent deleted. The receipt tells when it is done."""
-        await admitted(request, name)
+        """Have all that the station ever sent deleted. The receipt tells when it is done. A withdrawn one may, too."""
+        async with admission.of(request, name, withdrawn=True):
+            pass
         deletion_id, now = secrets.token_hex(12), clock.now()
         await writer.do(lambda connection: deletion.request(connection, deletion_id, name, now))
         deletion_asked()
@@ -89,7 +89,8 @@ def create_api(
     @app.get("/v1/stations/{name}/deletions/{deletion_id}")
     async def deleted(request: Request, name: Name, deletion_id: Annotated[str, Path(pattern="^[0-9a-f]{24}$")]) -> DeletionState:
         """Whether a deletion is done, and its receipt."""
-        await admitted(request, name)
+        async with admission.of(request, name, withdrawn=True):
+            pass
         known, receipt = await asyncio.to_thread(_reading, engine, lambda connection: deletion.receipt_of(connection, name, deletion_id))
         if not known:
             raise Refused(404, "there is no such deletion of this station")
@@ -100,39 +101,19 @@ def create_api(
         """Whether requests are answered."""
         return {"status": "ok"}
 
-    async def admitted(request: Request, name: str) -> bytes:
-        """The unpacked body of a request that may come in. Raises Refused."""
-        try:
-            sent = await bodies.read(request, file.api.max_body_bytes)
-            await gate.admit(request, name, sent)
-            kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-            if sent and kind != "application/json":
-                raise Refused(415, "send application/json", field="Content-Type")
-            encoding = request.headers.get("content-encoding", "").strip().lower()
-            whole: bytes = await _beside(sent, bodies.unpacked, sent, encoding, MAX_BODY_BYTES)
-        except bodies.TooLarge as error:
-            raise Refused(413, str(error)) from None
-        except bodies.BadBody as error:
-            raise Refused(400, str(error)) from None
-        return whole
-
     api_document.complete(app)
     return app
 
 
 async def _checked(model: TypeAdapter[Any], body: bytes) -> Any:
     try:
-        return await _beside(body, model.validate_json, body)
+        return await asyncio.to_thread(model.validate_json, body) if bodies.is_large(body) else model.validate_json(body)
     except ValidationError as error:
         problem = field_problems(error)[0]
         if error.errors(include_url=False)[0]["type"] == "json_invalid":
             raise Refused(400, f"the body is not JSON: {problem.remedy}") from None
         value = f" {problem.value} is refused;" if problem.value else ""
         raise Refused(422, f"{problem.field or 'the body'}:{value} {problem.remedy}", field=problem.field or None) from None
-
-
-async def _beside(body: bytes, work: Callable[..., Any], *arguments: object) -> Any:
-    return await asyncio.to_thread(work, *arguments) if len(body) > LARGE_BYTES else work(*arguments)
 
 
 def _reading(engine: Engine, work: Callable[[Connection], Any]) -> Any:

@@ -1,5 +1,6 @@
 """How the stations' API refuses: one form for all of it, and when to come back."""
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from services.aggregator import metrics
+from services.aggregator.admission import BUSY_WAIT_S
 from services.aggregator.gate import Refused
+from services.aggregator.store.database import of_the_database
 from services.aggregator.store.writer import Busy
 from services.bus.uplink.batches import Refusal
 
-BUSY_WAIT_S = 5
+log = logging.getLogger(__name__)
 
 MEANINGS = {
     400: "The body is not JSON, or not the gzip it says it is.",
@@ -43,6 +46,13 @@ def install(app: FastAPI) -> None:
     async def busy(_: Request, error: Exception) -> JSONResponse:
         return _answer(503, f"{error}; nothing was kept", headers={"retry-after": str(BUSY_WAIT_S)})
 
+    async def database(request: Request, error: Exception) -> JSONResponse:
+        if of_the_database(error):
+            return await busy(request, Busy("the database does not answer"))
+        # The same again would fail again: whoever sent it must not try for ever.
+        log.error("the database takes this for no value of its own: %s", getattr(error, "orig", error))
+        return _answer(422, "the database cannot hold one of its values")
+
     async def wrong(_: Request, error: Exception) -> JSONResponse:
         found: list[dict[str, Any]] = list(getattr(error, "errors", list)())
         where = str(found[0]["loc"][-1]) if found else ""
@@ -55,7 +65,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(Busy, busy)
-    app.add_exception_handler(SQLAlchemyError, lambda request, _: busy(request, Busy("the database does not answer")))
+    app.add_exception_handler(SQLAlchemyError, database)
     app.add_exception_handler(RequestValidationError, wrong)
     app.add_exception_handler(HTTPException, http)
 

@@ -1,9 +1,11 @@
 """What the aggregator's Mosquitto reads: who may log in, and which topics each may use."""
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from services.aggregator.keys import FOLDER, StationSecrets, write_private
@@ -44,6 +46,20 @@ def password_line(user: str, password: str) -> str:
     return f"{user}:$7${ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
+@contextlib.contextmanager
+def alone(secrets: Path) -> Iterator[None]:
+    """Let nobody else write the files meanwhile: who read the fleet earlier must not write later. Raises OSError."""
+    folder(secrets).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder(secrets) / ".lock").open("ab") as lock:
+        if os.geteuid() == 0:
+            # Another user's aggregator goes on with what root enrolled.
+            owner = folder(secrets).stat()
+            os.fchown(lock.fileno(), owner.st_uid, owner.st_gid)
+        # Given back when the file is closed, however that comes about.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def write(secrets_folder: Path, network: str, secrets: StationSecrets, stations: Iterable[Enrolled]) -> bool:
     """Write both files anew; True if one changed. Raises OSError."""
     lines = [password_line(OWN_USER, secrets.own("mqtt"))]
@@ -65,6 +81,8 @@ def configuration(host: str, port: int, *, secrets: Path, state: Path, certifica
         "allow_anonymous false",
         f"password_file {folder(secrets).absolute() / 'passwd'}",
         f"acl_file {folder(secrets).absolute() / 'acl'}",
+        # Whoever connects under another's client id takes that one's place, and its session.
+        "use_username_as_clientid true",
         "set_tcp_nodelay true",
         # Sessions of stations that are away, with what they have yet to hear.
         "persistence true",

@@ -79,8 +79,9 @@ class Desk:
 
     def write_broker_files(self) -> bool:
         """Bring what the broker reads up to date; True if it changed. Raises OSError."""
-        enrolled = self.read(stations.enrolled)
-        return broker_files.write(self.context.secrets, self.context.file.network, self.context.station_secrets(), enrolled)
+        with broker_files.alone(self.context.secrets):
+            enrolled = self.read(stations.enrolled)
+            return broker_files.write(self.context.secrets, self.context.file.network, self.context.station_secrets(), enrolled)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` finds."""
@@ -99,6 +100,6 @@ def check_name(name: str) -> None:
 
 
 def _known(connection: Connection, event_id: str) -> Called:
-    if (one := events.get(connection, event_id)) is None:
+    if (one := events.get(connection, event_id, to_change=True)) is None:
         raise BadValue("id", event_id[:80], "there is no such event; see `sps aggregator events`")
     return one

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
@@ -28,6 +27,7 @@ from services.aggregator.receipts import receipt
 from services.aggregator.runtime import CannotStart, Context
 from services.aggregator.signals import Signals
 from services.aggregator.store import deletion
+from services.aggregator.store.database import empty_log
 from services.aggregator.store.writer import Writer
 from services.bus import deployment, web
 from services.bus import metrics as meters
@@ -192,18 +192,24 @@ async def _follow_enrolments(context: Context, child: Child | None) -> None:
 
 async def _delete(context: Context, engine: Engine, writer: Writer, key: Ed25519PrivateKey, due: asyncio.Event) -> None:
     """Carry out what people asked to have deleted, until cancelled; what a restart interrupted is found again."""
-
-    def job(deletion_id: str, now: datetime) -> Callable[[Connection], deletion.Deleted]:
-        return lambda connection: deletion.carry_out(connection, deletion_id, now, lambda done: receipt(done, context.file, key))
-
+    # A kill may have left old pages in the log of which nothing else tells any more.
+    emptied = told = False
     while True:
         due.clear()
         try:
-            for deletion_id in await asyncio.to_thread(_due, engine):
-                await writer.do(job(deletion_id, context.clock.now()))
-                if engine.dialect.name == "sqlite":
-                    # Until then the old pages stand in the write-ahead log.
-                    await asyncio.to_thread(_checkpoint, engine)
+            removed = [await writer.do(_removing(deletion_id)) for deletion_id in await asyncio.to_thread(_due, engine)]
+            if removed or not emptied:
+                emptied = await asyncio.to_thread(empty_log, engine)
+            if emptied:
+                for one in removed:
+                    await writer.do(_proving(one, context, key))
+                told = False
+            else:
+                if not told:
+                    log.warning("the database is still being read as it was before a deletion; its receipt waits")
+                told = True
+                await context.clock.sleep(2 * LOOK_EVERY_S)
+                due.set()
         except Exception:
             # The outermost edge: the request stays, and is tried again.
             log.exception("a deletion could not be carried out; trying again")
@@ -212,14 +218,15 @@ async def _delete(context: Context, engine: Engine, writer: Writer, key: Ed25519
         await due.wait()
 
 
+def _removing(deletion_id: str) -> Callable[[Connection], deletion.Deleted]:
+    return lambda connection: deletion.remove(connection, deletion_id)
+
+
+def _proving(done: deletion.Deleted, context: Context, key: Ed25519PrivateKey) -> Callable[[Connection], None]:
+    now = context.clock.now()
+    return lambda connection: deletion.prove(connection, done.id, now, receipt(done, now, context.file, key))
+
+
 def _due(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         return deletion.due(connection)
-
-
-def _checkpoint(engine: Engine) -> None:
-    raw = engine.raw_connection()
-    try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        raw.close()

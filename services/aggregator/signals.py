@@ -9,11 +9,13 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.aggregator import metrics
 from services.aggregator.config import AggregatorFile
 from services.aggregator.line import Arrived, Line
 from services.aggregator.store import answers, events, stations
+from services.aggregator.store.database import of_the_database
 from services.aggregator.store.events import Called
 from services.aggregator.store.writer import Busy, Writer
 from services.bus.clock import Clock
@@ -22,7 +24,7 @@ from services.bus.uplink import old_form
 from services.bus.uplink.messages import Answer, Online
 from services.bus.uplink.signing import sign
 from services.bus.uplink.topics import OLD_ROOT, NetworkTopics, station_of
-from services.core.events import EventStatus
+from services.core.events import ID_PATTERN, EventStatus
 
 LOOK_EVERY_S = 0.25
 """How soon an event that `sps aggregator schedule` put into the database goes out."""
@@ -91,8 +93,8 @@ class Signals:
             if (lost and not doubted) or anew:
                 try:
                     await self._writer.do(stations.forget_presence)
-                except Busy as error:
-                    log.warning("presence cannot be forgotten: %s; trying again", error)
+                except (Busy, SQLAlchemyError) as error:
+                    log.warning("presence cannot be forgotten: %s; trying again", getattr(error, "orig", error))
                     self._epoch, lost = 0, False
             doubted = lost
             await self._clock.sleep(TRY_AGAIN_S)
@@ -109,17 +111,35 @@ class Signals:
         """Keep what stations say, until cancelled; the broker hears that it is kept only when it is on disk."""
         while True:
             messages = await self._line.arrived()
-            while True:
-                try:
-                    await self._take(messages)
-                    break
-                except Busy as error:
-                    log.warning("what stations said cannot be kept: %s; trying again", error)
-                except Exception:
-                    # The outermost edge: what is not kept is not acknowledged either.
-                    log.exception("what stations said could not be kept; trying again")
-                await self._clock.sleep(TRY_AGAIN_S)
+            await self._take_all(messages)
             self._line.keep(messages)
+
+    async def _take_all(self, messages: list[Arrived]) -> None:
+        """Keep what can be kept, however long that takes."""
+        while True:
+            try:
+                await self._take(messages)
+            except Busy as error:
+                log.warning("what stations said cannot be kept: %s; trying again", error)
+            except Exception as error:
+                # The outermost edge: what is not kept is not acknowledged either.
+                if not of_the_database(error):
+                    await self._take_apart(messages, error)
+                    break
+                log.exception("what stations said could not be kept; trying again")
+            else:
+                break
+            await self._clock.sleep(TRY_AGAIN_S)
+
+    async def _take_apart(self, messages: list[Arrived], error: Exception) -> None:
+        """Pass over the one that nothing will ever keep: it must not stop what all others say."""
+        if len(messages) == 1:
+            self._complain(messages[0], f"it cannot be kept: {type(error).__name__}: {str(error)[:200]}")
+            return
+        # By halves, so that one in a thousand is found in a few commits.
+        middle = len(messages) // 2
+        await self._take_all(messages[:middle])
+        await self._take_all(messages[middle:])
 
     async def _take(self, messages: list[Arrived]) -> None:
         now = self._clock.now()
@@ -158,8 +178,9 @@ class Signals:
                 ("strange", one.station), "%s answered event %s, which is not known here, or is not enrolled", one.station, one.answer.id
             )
         came = [name for name, online in said.items() if online and name not in self._online]
-        self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
         await self._remind(came)
+        # Only now: if reminding fails, all is tried again, and they have still just come.
+        self._online = (self._online | set(came)) - {name for name, online in said.items() if not online}
 
     async def _remind(self, names: list[str]) -> None:
         """Send who has come back what it has not answered: a broker keeps only so much for who is away."""
@@ -173,7 +194,8 @@ class Signals:
         if one.stations:
             return [(self._topics.station_event(name), self._signed(one, name)) for name in one.stations]
         found = [(self._topics.event, self._signed(one, None))]
-        if self._file.old_form and not one.cancelled:
+        # It knows no amendment: what is sent again with another start or time of sending is another event there.
+        if self._file.old_form and one.revision == 0:
             found.append((self._topics.old_event, old_text(one, self._file).encode()))
         return found
 
@@ -199,8 +221,10 @@ class Signals:
 
     async def _old_answer(self, message: Arrived) -> Answer | None:
         parts = message.payload[:LONGEST_BYTES].decode(errors="replace").split(old_form.MARK)
-        known = await asyncio.to_thread(self._read, lambda connection: events.by_old_id(connection, parts[0]))
-        if len(parts) != 4 or parts[1] not in set(EventStatus) or known is None:
+        known = None
+        if len(parts) == 4 and ID_PATTERN.fullmatch(parts[0]) and parts[1] in set(EventStatus):
+            known = await asyncio.to_thread(self._read, lambda connection: events.by_old_id(connection, parts[0]))
+        if known is None:
             self._complain(message, "not an answer in the older form")
             return None
         return Answer(id=known[0], revision=known[1], status=EventStatus(parts[1]), ts=self._clock.now())
@@ -218,7 +242,7 @@ class Signals:
 
 
 def old_text(one: Called, file: AggregatorFile) -> str:
-    """The event in the older form, which knows no end, goal or cancellation."""
+    """The event in the older form, which knows no end, goal, amendment or cancellation."""
     kind = "immediate" if one.start <= one.ts else "contingency"
     return old_form.event_text(one.programme or "EVENT", kind, one.start, one.ts, file.zone)
 

@@ -123,9 +123,9 @@ class Enrolled:
     def __init__(self, aggregator: Aggregator, name: str, mqtt: str, http: str) -> None:
         self.aggregator, self.name, self.mqtt, self.http = aggregator, name, mqtt, http
 
-    def client(self) -> PlainClient:
-        """A bare MQTT client that is logged in as this station."""
-        return PlainClient("127.0.0.1", self.aggregator.file.broker.port, user=self.name, password=self.mqtt)
+    def client(self, client_id: str = "") -> PlainClient:
+        """A bare MQTT client that is logged in as this station, whatever it calls itself."""
+        return PlainClient("127.0.0.1", self.aggregator.file.broker.port, user=self.name, password=self.mqtt, client_id=client_id)
 
     def wait_admitted(self) -> None:
         """Until the broker has read its files again."""

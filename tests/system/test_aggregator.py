@@ -1,11 +1,16 @@
 """The aggregator as a process, with its real broker: events out, answers and data in, and nobody in whom it does not know."""
 
+import contextlib
 import gzip
 import json
+import re
+import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,9 +24,11 @@ from services.aggregator.store import fleet
 from services.aggregator.store.schema import record
 from services.bus.heartbeat import verdict
 from services.bus.uplink import old_form
-from services.bus.uplink.batches import MAX_BODY_BYTES, stations_path
+from services.bus.uplink.batches import MAX_BODY_BYTES, batches_path, stations_path
 from services.bus.uplink.messages import AggregatorEvent
+from services.bus.uplink.request_signature import SIGNATURE, TIMESTAMP
 from services.bus.uplink.signing import public_key, verify
+from services.bus.uplink.topics import NetworkTopics
 from tests.support.aggregator import NETWORK, Aggregator, aggregator, event_batch, hour_batch
 from tests.support.ports import free_port
 from tests.support.postgres import postgres
@@ -131,6 +138,25 @@ def test_a_station_can_neither_read_nor_write_what_is_another_ones(running: Aggr
     assert theirs.mqtt != mine.mqtt
 
 
+def test_nobody_takes_the_place_of_another_by_its_client_id(running: Aggregator) -> None:
+    victim, rogue = running.enrol("house-victim"), running.enrol("house-rogue")
+    its_id = NetworkTopics(NETWORK).client_id("house-victim")
+    running.desk.call(Typed("now", "PT1H", stations=("house-victim",)), "undisturbed")
+    with victim.client(its_id) as client:
+        for taken in (its_id, "house-victim", f"sps-aggregator-{NETWORK}", "aggregator"):
+            with rogue.client(taken) as other:
+                # In and heard, and thus past the moment at which a broker puts out who was there before.
+                other.publish(f"dr/{NETWORK}/station/house-rogue/online", "", retain=True)
+        answer = {"v": 1, "id": "undisturbed", "revision": 0, "status": "ongoing", "ts": now_text()}
+        client.publish(f"dr/{NETWORK}/station/house-victim/answer", answer)
+        wait_until(lambda: row_of(running, "undisturbed").ongoing == 1, what="the answer")
+        assert not client.lost.is_set()
+    assert running.ready()
+    # Its own second connection takes the place of its first.
+    with victim.client() as first, victim.client():
+        wait_until(first.lost.is_set, what="the first one's end")
+
+
 def test_a_withdrawn_station_comes_in_no_more(running: Aggregator) -> None:
     station = running.enrol("house-5")
     assert station.post(hour_batch(1)).status_code == 200
@@ -175,11 +201,22 @@ def online(running: Aggregator, name: str) -> bool | None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff\xfe", b"[]", b'{"v":2}', b'{"v":1,"id":"x#","revision":0,"status":"scheduled"}', b"x" * 20_000]
+    "payload",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"v":2}',
+        b'{"v":1,"id":"x#","revision":0,"status":"scheduled"}',
+        b"x" * 20_000,
+        b'{"v":1,"id":"to-all","revision":99999999999999999999,"status":"ongoing","online":true,"ts":"2026-06-01T00:00:00Z"}',
+        b'{"v":1,"id":"to-all","revision":0,"status":"ongoing","online":true,"ts":"9999-12-31T23:59:59.9999Z"}',
+        b'{"v":1,"id":"to-all","revision":0,"status":"ongoing","online":true,"ts":"0001-01-01T00:00:00+14:00"}',
+    ],
 )
 def test_bad_answers_are_passed_over_and_good_ones_still_come(running: Aggregator, payload: bytes) -> None:
     station = running.enrol("house-7")
-    event_id = f"after-bad-{len(payload)}-{payload[:2].hex()}"
+    event_id = f"after-bad-{zlib.crc32(payload)}"
     running.desk.call(Typed("now", "PT1H", stations=("house-7",)), event_id)
     with station.client() as client:
         client.publish(f"dr/{NETWORK}/station/house-7/answer", payload)
@@ -191,6 +228,23 @@ def test_bad_answers_are_passed_over_and_good_ones_still_come(running: Aggregato
             f"dr/{NETWORK}/station/house-7/answer", {"v": 1, "id": event_id, "revision": 0, "status": "opted_out", "ts": now_text()}
         )
         wait_until(lambda: row_of(running, event_id).out == 1, what="the good answer")
+
+
+def test_one_answer_that_cannot_be_kept_stops_no_other(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        bad, good = one.enrol("bad-house"), one.enrol("good-house")
+        one.desk.call(Typed("now", "PT1H"), "asked")
+        with one.desk.engine.execution_options(writes=True).begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER never BEFORE INSERT ON answer WHEN NEW.station = 'bad-house' BEGIN SELECT RAISE(ABORT, 'never'); END"
+            )
+        answer = {"v": 1, "id": "asked", "revision": 0, "status": "ongoing", "ts": now_text()}
+        with bad.client() as first, good.client() as second:
+            for _ in range(20):
+                first.publish(f"dr/{NETWORK}/station/bad-house/answer", answer)
+            second.publish(f"dr/{NETWORK}/station/good-house/answer", answer)
+            wait_until(lambda: row_of(one, "asked").ongoing == 1, 15, what="the good answer")
+        assert "cannot be kept" in one.log.read_text(encoding="utf-8")
 
 
 def test_a_batch_is_stored_once_however_often_it_comes(running: Aggregator) -> None:
@@ -233,6 +287,7 @@ def refusals(running: Aggregator) -> dict[str, requests.Response]:
     bomb = gzip.compress(b"0" * (MAX_BODY_BYTES + 1))
     whole = gzip.compress(json.dumps(hour_batch(1)).encode())
     packed = {"Content_Encoding": "gzip"}
+    registration = {"v": 1, "network": NETWORK, "level": "event"}
     return {
         "not json": station.post(b"nonsense"),
         "a list": station.post([1, 2]),
@@ -250,7 +305,24 @@ def refusals(running: Aggregator) -> dict[str, requests.Response]:
         "huge": station.post(b"0" * 4_000_001, packed=False),
         "another encoding": station.post(b"{}", packed=False, Content_Encoding="br"),
         "another type": station.post(hour_batch(1), Content_Type="text/plain"),
-        "deeply nested": station.post(b"[" * 100_000, packed=True),
+        "deeply nested": station.post(b"[" * 10_000, packed=True),
+        "many intervals": station.post(event_batch("e1", intervals=[{"start": 0, "end": 0}] * 1501)),
+        "very many intervals": station.post(event_batch("e1", intervals=[{"start": 0, "end": 0}] * 120_000)),
+        "very many lists": station.post(b"[" + b"[]," * 1_000_000 + b"[]]"),
+        "very many values": station.post(b"[" + b"1," * 1_000_000 + b"1]"),
+        "a long id": station.post(event_batch("e" * 65)),
+        "an id with NUL": station.post(event_batch("e\0")),
+        "a long word": station.post(event_batch("e1", baseline_method="x" * 41)),
+        "a word with NUL": station.post(event_batch("e1", baseline_method="x\0")),
+        "beyond any household": station.post(event_batch("e1", reduction_wh=1e308)),
+        "a negative revision": station.post(event_batch("e1", revision=-1)),
+        "negative figures": station.post(event_batch("e1", figures_revision=-1)),
+        "a time that cannot be read back": station.post(event_batch("e1", end="9999-12-31T23:59:59.9999Z")),
+        "a time that UTC does not have": station.post(event_batch("e1", start="0001-01-01T00:00:00+14:00")),
+        "a programme of megabytes": station.put(registration | {"programme": "x" * 7_000_000}),
+        "a long programme": station.put(registration | {"programme": "x" * 41}),
+        "a programme with NUL": station.put(registration | {"programme": "x\0"}),
+        "a pledge beyond any household": station.put(registration | {"pledge_w": 1e308}),
     }  # fmt: skip
 
 
@@ -260,10 +332,57 @@ def test_bad_batches_are_refused_by_name_and_nothing_of_them_is_kept(running: Ag
         "not json": 400, "a list": 422, "another network": 422, "an unknown kind": 422, "an unknown field": 422, "a wrong type": 422,
         "no time zone": 422, "infinity": 422, "too many records": 422, "a bad key": 422, "cut short": 400, "not gzip": 400, "a bomb": 413,
         "huge": 413, "another encoding": 400, "another type": 415, "deeply nested": 400,
+        "many intervals": 422, "very many intervals": 413, "very many lists": 413, "very many values": 413, "a long id": 422,
+        "an id with NUL": 422, "a long word": 422, "a word with NUL": 422, "beyond any household": 422, "a negative revision": 422,
+        "negative figures": 422, "a time that cannot be read back": 422, "a time that UTC does not have": 422,
+        "a programme of megabytes": 413, "a long programme": 422, "a programme with NUL": 422, "a pledge beyond any household": 422,
     }  # fmt: skip
     assert count(running, "house-12") == 0
     wrong = running.enrol("house-12").post(hour_batch(1) | {"records": [{"start": "2026-06-01T00:00:00Z", "p1_wh": "much"}]}).json()
     assert "p1_wh" in wrong["field"]
+
+
+def test_who_is_not_known_is_refused_before_the_body_is_read(running: Aggregator) -> None:
+    station = running.enrol("house-unread")
+    for shown in ({"Authorization": "Bearer wrong"}, {SIGNATURE: "v1=00", TIMESTAMP: "1000000000"}):
+        with socket.create_connection(("127.0.0.1", running.file.api.port), 10) as bare:
+            said = {"Host": "x", "Idempotency-Key": "unread-00000001", "Content-Length": "4000000", **shown}
+            head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+            bare.sendall(f"POST {batches_path(station.name)} HTTP/1.1\r\n{head}\r\n".encode())
+            assert bare.recv(1000).startswith(b"HTTP/1.1 401 ")
+
+
+def test_senders_that_never_finish_do_not_keep_out_those_that_are_known(running: Aggregator) -> None:
+    station = running.enrol("house-patient")
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            bare = stack.enter_context(socket.create_connection(("127.0.0.1", running.file.api.port), 10))
+            said = {"Host": "x", "Idempotency-Key": "slow-00000001", "Content-Length": "4000000", SIGNATURE: "v1=00"}
+            said[TIMESTAMP] = f"{time.time():.0f}"
+            head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+            bare.sendall(f"POST {batches_path(station.name)} HTTP/1.1\r\n{head}\r\n".encode())
+        assert station.post(hour_batch(*range(1000)), packed=False).status_code == 200
+
+
+def peak_kb(pid: int) -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+    assert found is not None
+    return int(found[1])
+
+
+def test_large_batches_all_at_once_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    with aggregator(tmp_path, api={"batches_per_minute": 10_000}) as one:
+        station = one.enrol("many")
+        # What costs most and is taken: as many objects as may be, in few bytes.
+        records = [{"id": f"e{n}", "revision": 0, "start": 0, "end": 0, "intervals": [{"start": 0, "end": 0}] * 1_400} for n in range(14)]
+        body = json.dumps({"v": 1, "network": NETWORK, "kind": "event", "cursor": "x", "records": records}).encode()
+        assert station.post(body, "large-00000000").status_code == 200
+        before_kb = peak_kb(one.pid)
+        with ThreadPoolExecutor(12) as pool:
+            codes = list(pool.map(lambda n: station.post(body, f"large-{n:08d}").status_code, range(1, 37)))
+        assert set(codes) <= {200, 503}
+        assert codes.count(200) > 12
+        assert peak_kb(one.pid) - before_kb < 60_000
 
 
 def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggregator) -> None:
@@ -281,7 +400,44 @@ def test_a_person_can_have_everything_deleted_and_gets_it_signed(running: Aggreg
     assert station.post(hour_batch(1, 2, 3)).json()["duplicate"] is True
     assert count(running, "house-13") == 0
     assert running.enrol("house-14").get(path).status_code == 404
-    assert b"1152" not in b"".join(path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
+    assert not in_files(running, b"1152")
+
+
+def test_who_was_withdrawn_can_still_have_everything_deleted(running: Aggregator) -> None:
+    former = running.enrol("house-former")
+    running.desk.enrol(["house-former"], renew=True)
+    station = running.enrol("house-former")
+    assert station.post(hour_batch(1, 2)).status_code == 200
+    running.desk.withdraw("house-former")
+    wait_until(lambda: station.post(hour_batch(3), "key-00000002").status_code == 401, 10, what="its exclusion")
+    assert station.put({"v": 1, "network": NETWORK, "level": "event"}).status_code == 401
+    assert former.delete().status_code == 401, "only its last secret holds"
+    asked = station.delete()
+    assert asked.status_code == 202
+    wait_until(lambda: station.get(f"/deletions/{asked.json()['deletion']}").json()["done"], what="the receipt")
+    assert count(running, "house-former") == 0
+
+
+def in_files(running: Aggregator, what: bytes) -> bool:
+    return any(what in path.read_bytes() for path in running.context.state.glob("aggregator.db*"))
+
+
+def test_a_receipt_waits_until_nobody_reads_what_was_deleted(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        station = one.enrol("house-1")
+        assert station.put({"v": 1, "network": NETWORK, "level": "event", "programme": "to-be-deleted"}).status_code == 200
+        with one.desk.engine.connect() as reader:
+            assert reader.execute(select(func.count()).select_from(record)).scalar_one() == 0
+            path = f"/deletions/{station.delete().json()['deletion']}"
+            wait_until(lambda: "its receipt waits" in one.log.read_text(encoding="utf-8"), what="the wait")
+            assert station.get(path).json() == {"done": False, "receipt": None}
+            assert in_files(one, b"to-be-deleted")
+            one.kill()
+        # The log that the kill left is emptied at the start, and the counts are those of before.
+        one.start()
+        state = wait_until(lambda: (found := station.get(path).json())["done"] and found, what="the receipt")
+        assert not in_files(one, b"to-be-deleted")
+        assert verify(state["receipt"].encode(), {one.file.key_id: public_key(one.context.public_key())})
 
 
 def test_who_sends_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
@@ -307,6 +463,10 @@ def test_the_same_with_postgresql(tmp_path: Path) -> None:
             answer = {"v": 1, "id": "in-postgres", "revision": 0, "status": "ongoing", "ts": now_text()}
             client.publish(f"dr/{NETWORK}/station/house-1/answer", answer)
             wait_until(lambda: row_of(one, "in-postgres").ongoing == 1, what="its answer")
+        with one.desk.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE station ALTER programme TYPE varchar(3)")
+        refused = station.put({"v": 1, "network": NETWORK, "level": "event", "programme": "too-long"})
+        assert (refused.status_code, "Retry-After" in refused.headers) == (422, False), "it would never be taken"
         server.stop()
         refused = station.post(hour_batch(4), "key-00000002")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
@@ -326,6 +486,52 @@ def test_the_older_form_goes_out_and_comes_back(tmp_path: Path) -> None:
             assert event.immediate
             client.publish(f"OpenDemandResponse/Participant/{station.name}", f"{event.id}#ongoing#2026-06-01 16:00:00#2026-06-01 16:00:00")
             wait_until(lambda: row_of(one, "in-both-forms").ongoing == 1, what="its answer")
+
+
+def test_the_older_form_knows_no_amendment_and_is_sent_none(tmp_path: Path) -> None:
+    with aggregator(tmp_path, old_form=True) as one:
+        station = one.enrol("old-house")
+        with station.client() as client:
+            tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+            one.desk.call(Typed(tomorrow, "PT1H"), "amended")
+            wait_until(lambda: client.on(f"OpenDemandResponse/Event/{NETWORK}"), what="the older form")
+            # It has begun when it is amended: by the time of sending alone it would be of another kind, and so another event.
+            one.desk.amend("amended", Typed("now", "PT2H"))
+            wait_until(lambda: len(client.on(f"dr/{NETWORK}/event")) == 2, what="the amendment")
+            heard = client.on(f"OpenDemandResponse/Event/{NETWORK}")[0]
+            client.publish(
+                f"OpenDemandResponse/Participant/{station.name}",
+                f"{old_form.parse(heard.payload, one.file.zone).id}#opted_out#2026-06-01 16:00:00#2026-06-01 16:00:00",
+            )
+            wait_until(lambda: row_of(one, "amended").out == 1, what="its answer")
+            one.desk.cancel("amended")
+            wait_until(lambda: len(client.on(f"dr/{NETWORK}/event")) == 3, what="the cancellation")
+            assert client.on(f"OpenDemandResponse/Event/{NETWORK}") == [heard]
+
+
+def rename(running: Aggregator, table: str, name: str) -> None:
+    with running.desk.engine.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+def test_a_database_that_fails_for_a_while_costs_no_reminder_and_no_presence(tmp_path: Path) -> None:
+    with aggregator(tmp_path) as one:
+        station = one.enrol("house-1")
+        one.desk.call(Typed("now", "PT1H", stations=("house-1",)), "missed")
+        wait_until(lambda: row_of(one, "missed").sent, what="sending")
+        with station.client() as client:
+            rename(one, "answer", "away")
+            client.publish(f"dr/{NETWORK}/station/house-1/online", {"v": 1, "online": True, "ts": now_text()}, retain=True)
+            wait_until(lambda: "could not be kept" in one.log.read_text(encoding="utf-8"), what="the failure")
+            assert client.on(f"dr/{NETWORK}/station/house-1/event") == []
+            rename(one, "away", "answer")
+            wait_until(lambda: client.on(f"dr/{NETWORK}/station/house-1/event"), what="the event that was missed")
+        wait_until(lambda: online(one, "house-1") is True, what="online")
+        rename(one, "station", "away")
+        one.kill_broker()
+        wait_until(lambda: "presence cannot be forgotten" in one.log.read_text(encoding="utf-8"), 15, what="the failure")
+        rename(one, "away", "station")
+        wait_until(lambda: online(one, "house-1") is None, 15, what="that nobody knows")
 
 
 def test_it_beats_while_its_broker_hears_it_and_no_second_one_takes_its_state(running: Aggregator) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from services.aggregator.store.schema import VERSION, about, metadata
 
 BUSY_S = 10.0
+LOG_BUSY_MS = 500
 
 
 class StoreError(Exception):
@@ -37,6 +38,30 @@ def open_database(url: str, password: str | None, folder: Path) -> Engine:
     except SQLAlchemyError as error:
         raise StoreError(f"database {address.render_as_string()}: {str(getattr(error, 'orig', error)).strip().splitlines()[0]}") from None
     return engine
+
+
+def of_the_database(error: Exception) -> bool:
+    """Whether the database is at fault, and may be well again later; False where the value is one that it will never take."""
+    if isinstance(error, (DataError, IntegrityError)) or not isinstance(error, SQLAlchemyError):
+        return False
+    # One that comes from no driver is of a value that could not even be handed to it.
+    return isinstance(error, DBAPIError) or not isinstance(error, StatementError)
+
+
+def empty_log(engine: Engine) -> bool:
+    """Have SQLite empty its write-ahead log, in which old pages stand until then; False while somebody still reads them."""
+    if engine.dialect.name != "sqlite":
+        return True
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        # Waiting for readers keeps writers out.
+        cursor.execute(f"PRAGMA busy_timeout = {LOG_BUSY_MS}")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
+        return not busy
+    finally:
+        raw.close()
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:

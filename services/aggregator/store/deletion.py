@@ -1,6 +1,6 @@
 """Deletion at a person's request, and the receipt that proves it."""
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,6 @@ class Deleted:
     id: str
     station: str
     requested_at: datetime
-    done_at: datetime
     records: dict[str, int]
     answers: int
     left: int
@@ -28,19 +27,21 @@ def request(connection: Connection, deletion_id: str, name: str, now: datetime) 
 
 
 def due(connection: Connection) -> list[str]:
-    """The requests that are not carried out yet, the oldest first."""
+    """The requests that are not proven yet, the oldest first."""
     return list(connection.execute(select(deletion.c.id).where(deletion.c.done_at.is_(None)).order_by(deletion.c.requested_at)).scalars())
 
 
-def carry_out(connection: Connection, deletion_id: str, now: datetime, receipt: Callable[[Deleted], str]) -> Deleted:
-    """Delete what the station sent, what it said of itself, and its answers; its enrolment stays.
+def remove(connection: Connection, deletion_id: str) -> Deleted:
+    """Delete what the station sent, what it said of itself, and its answers; its enrolment stays. Once only: what comes later is new.
 
     Idempotency keys stay, without the digest of their content: a retry that was under way must not bring anything back.
     """
-    row = connection.execute(select(deletion.c.station, deletion.c.requested_at).where(deletion.c.id == deletion_id)).one()
+    row = connection.execute(select(deletion).where(deletion.c.id == deletion_id)).one()
+    if row.receipt is not None:
+        return Deleted(deletion_id, row.station, row.requested_at, **json.loads(row.receipt))
     name = row.station
-    counted = connection.execute(select(record.c.kind, func.count()).where(record.c.station == name).group_by(record.c.kind))
-    records = {kind: count for kind, count in counted}  # noqa: C416 - rows are no pairs to mypy
+    found = connection.execute(select(record.c.kind, func.count()).where(record.c.station == name).group_by(record.c.kind))
+    records = {kind: count for kind, count in found}  # noqa: C416 - rows are no pairs to mypy
     connection.execute(delete(record).where(record.c.station == name))
     answers = connection.execute(delete(answer).where(answer.c.station == name)).rowcount
     connection.execute(update(batch).where(batch.c.station == name).values(digest=None))
@@ -53,12 +54,18 @@ def carry_out(connection: Connection, deletion_id: str, now: datetime, receipt: 
         connection.execute(select(func.count()).select_from(table).where(table.c.station == name)).scalar_one()
         for table in (record, answer)
     )
-    done = Deleted(deletion_id, name, row.requested_at, now, records, answers, left)
-    connection.execute(update(deletion).where(deletion.c.id == deletion_id).values(done_at=now, receipt=receipt(done)))
-    return done
+    counted = {"records": records, "answers": answers, "left": left}
+    # Until it is proven the counts stand in the receipt's place: counted again after a restart they would be zero.
+    connection.execute(update(deletion).where(deletion.c.id == deletion_id).values(receipt=json.dumps(counted)))
+    return Deleted(deletion_id, name, row.requested_at, records, answers, left)
+
+
+def prove(connection: Connection, deletion_id: str, now: datetime, receipt: str) -> None:
+    """Hand out the receipt: nothing of what was removed stands in any file of the database."""
+    connection.execute(update(deletion).where(deletion.c.id == deletion_id).values(done_at=now, receipt=receipt))
 
 
 def receipt_of(connection: Connection, name: str, deletion_id: str) -> tuple[bool, str | None]:
-    """Whether `name` made this request, and its receipt once it is carried out."""
-    row = connection.execute(select(deletion.c.receipt).where(deletion.c.id == deletion_id, deletion.c.station == name)).first()
-    return (False, None) if row is None else (True, row.receipt)
+    """Whether `name` made this request, and its receipt once it is proven."""
+    row = connection.execute(select(deletion).where(deletion.c.id == deletion_id, deletion.c.station == name)).first()
+    return (False, None) if row is None else (True, None if row.done_at is None else row.receipt)

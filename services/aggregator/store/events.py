@@ -64,7 +64,7 @@ class Called:
 
 def call(connection: Connection, wanted: Called) -> Called:
     """Keep an event that is new, or a change of one: then its revision is the next. Raises BadValue for a change of what is over."""
-    before = get(connection, wanted.id)
+    before = get(connection, wanted.id, to_change=True)
     if before is not None:
         if before.cancelled:
             raise BadValue("id", wanted.id, "it was cancelled; call a new event")
@@ -100,9 +100,11 @@ def call(connection: Connection, wanted: Called) -> Called:
     return wanted
 
 
-def get(connection: Connection, event_id: str) -> Called | None:
-    """The event called so."""
-    row = connection.execute(select(event).where(event.c.id == event_id)).first()
+def get(connection: Connection, event_id: str, *, to_change: bool = False) -> Called | None:
+    """The event called so. `to_change`: whoever else wants to change it waits until this transaction is over."""
+    asked = select(event).where(event.c.id == event_id)
+    # SQLite's transactions that write come one after the other anyway.
+    row = connection.execute(asked.with_for_update() if to_change else asked).first()
     return None if row is None else _called(connection, row)
 
 

@@ -71,9 +71,10 @@ def enrolled(connection: Connection) -> list[Enrolled]:
     return [Enrolled(row.name, row.generation) for row in rows]
 
 
-def generation_of(connection: Connection, name: str) -> int | None:
-    """Which secrets of `name` hold; None if it may not come in."""
-    return connection.execute(select(station.c.generation).where(station.c.name == name, station.c.withdrawn_at.is_(None))).scalar()
+def generation_of(connection: Connection, name: str, *, withdrawn: bool = False) -> int | None:
+    """Which secrets of `name` hold; None if it may not come in. With `withdrawn` those that held last, too."""
+    asked = select(station.c.generation).where(station.c.name == name)
+    return connection.execute(asked if withdrawn else asked.where(station.c.withdrawn_at.is_(None))).scalar()
 
 
 def register(connection: Connection, name: str, said: Registration, now: datetime) -> None:

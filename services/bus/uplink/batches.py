@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from services.bus.messages.base import Payload, Percent, Utc
+from services.bus.messages.base import Payload, Percent
+from services.bus.uplink.bounds import EventId, Figure, Told, Word
 from services.core.config.aggregator import NETWORK
 from services.core.config.policy import GoalSection
 from services.core.events import EventStatus
@@ -15,8 +16,11 @@ Kind = Literal["event", "hourly", "full"]
 """Which level of sharing a batch belongs to."""
 KINDS: tuple[Kind, ...] = ("event", "hourly", "full")
 MAX_RECORDS = 5_000
+MAX_INTERVALS = 1_500
+"""A day of minutes, and some."""
 MAX_BODY_BYTES = 8_000_000
 """After unpacking."""
+Counted = Annotated[int, Field(ge=0, le=2**31)]
 KEY = r"^[A-Za-z0-9._-]{8,128}$"
 VERSION_PATH = "/v1"
 
@@ -24,12 +28,12 @@ VERSION_PATH = "/v1"
 class EventInterval(Payload):
     """One settlement interval of an event."""
 
-    start: Utc
-    end: Utc
-    baseline_wh: float | None = None
-    reduction_wh: float | None = None
+    start: Told
+    end: Told
+    baseline_wh: Figure | None = None
+    reduction_wh: Figure | None = None
     """Baseline less grid import."""
-    avoided_wh: float | None = None
+    avoided_wh: Figure | None = None
     """Metered: what the battery gave to the load less what the grid gave to it."""
     covered: Annotated[float, Field(ge=0, le=1)] | None = None
 
@@ -37,34 +41,34 @@ class EventInterval(Payload):
 class EventRecord(Payload):
     """Level `event`: what one event came to. Sent again with a higher `figures_revision` when late readings change it."""
 
-    id: str
-    revision: int
-    start: Utc
-    end: Utc
+    id: EventId
+    revision: Counted
+    start: Told
+    end: Told
     status: EventStatus | None = None
     test: bool | None = None
     goal: GoalSection | None = None
-    methods: tuple[Method, ...] | None = None
-    baseline_method: str | None = None
-    intervals: tuple[EventInterval, ...] = ()
-    baseline_wh: float | None = None
-    reduction_wh: float | None = None
-    avoided_wh: float | None = None
-    pledge_w: float | None = None
-    performance_factor: float | None = None
+    methods: Annotated[tuple[Method, ...], Field(max_length=8)] | None = None
+    baseline_method: Word | None = None
+    intervals: Annotated[tuple[EventInterval, ...], Field(max_length=MAX_INTERVALS)] = ()
+    baseline_wh: Figure | None = None
+    reduction_wh: Figure | None = None
+    avoided_wh: Figure | None = None
+    pledge_w: Figure | None = None
+    performance_factor: Figure | None = None
     covered: Annotated[float, Field(ge=0, le=1)] | None = None
     final: bool = False
-    figures_revision: int = 0
+    figures_revision: Counted = 0
 
 
 class HourRecord(Payload):
     """Level `hourly`: the energy of one UTC hour at each position, and the state of charge at its end."""
 
-    start: Utc
-    p1_wh: float | None = None
-    p2_wh: float | None = None
-    p3_wh: float | None = None
-    p4_wh: float | None = None
+    start: Told
+    p1_wh: Figure | None = None
+    p2_wh: Figure | None = None
+    p3_wh: Figure | None = None
+    p4_wh: Figure | None = None
     soc_pct: Percent | None = None
     covered: Annotated[float, Field(ge=0, le=1)] | None = None
 
@@ -72,28 +76,28 @@ class HourRecord(Payload):
 class FullRecord(Payload):
     """Level `full`: one row of readings as the recorder keeps it. The same `ts` may come again, more complete: take it for one."""
 
-    ts: Utc
-    p1_w: float | None = None
-    p2_w: float | None = None
-    p3_w: float | None = None
-    p4_w: float | None = None
-    p1_v: float | None = None
-    p2_v: float | None = None
-    p3_v: float | None = None
-    p4_v: float | None = None
-    p1_wh: float | None = None
-    p2_wh: float | None = None
-    p3_wh: float | None = None
-    p4_wh: float | None = None
+    ts: Told
+    p1_w: Figure | None = None
+    p2_w: Figure | None = None
+    p3_w: Figure | None = None
+    p4_w: Figure | None = None
+    p1_v: Figure | None = None
+    p2_v: Figure | None = None
+    p3_v: Figure | None = None
+    p4_v: Figure | None = None
+    p1_wh: Figure | None = None
+    p2_wh: Figure | None = None
+    p3_wh: Figure | None = None
+    p4_wh: Figure | None = None
     """The devices' running counters."""
-    soc_pct: float | None = None
-    estimate_pct: float | None = None
-    ac_in_w: float | None = None
-    ac_out_w: float | None = None
-    dc_in_w: float | None = None
-    dc_out_w: float | None = None
-    ac_output_on: float | None = None
-    eco_mode: float | None = None
+    soc_pct: Figure | None = None
+    estimate_pct: Figure | None = None
+    ac_in_w: Figure | None = None
+    ac_out_w: Figure | None = None
+    dc_in_w: Figure | None = None
+    dc_out_w: Figure | None = None
+    ac_output_on: Figure | None = None
+    eco_mode: Figure | None = None
 
 
 class _Batch(Payload):
@@ -147,11 +151,11 @@ class Registration(Payload):
     network: Annotated[str, Field(pattern=NETWORK)]
     level: Literal["event", "hourly", "full"]
     """Up to which level the person shares."""
-    capacity_wh: float | None = None
-    power_w: float | None = None
+    capacity_wh: Figure | None = None
+    power_w: Figure | None = None
     """The inverter's rating."""
-    pledge_w: float | None = None
-    programme: str | None = None
+    pledge_w: Figure | None = None
+    programme: Word | None = None
 
 
 class Refusal(Payload):

@@ -4,12 +4,13 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
+from pydantic import Field, StrictBool, ValidatorFunctionWrapHandler, WrapValidator, field_validator, model_validator
 
 from services.bus.messages.base import Command, Telemetry, Utc
+from services.bus.uplink.bounds import EventId, KeptRevision, Told, Word
 from services.core.config.aggregator import NAME, NETWORK
 from services.core.config.policy import Duration, GoalSection
-from services.core.events import ID_PATTERN, RESERVED_IDS, EventStatus
+from services.core.events import RESERVED_IDS, EventStatus
 from services.core.goals import Method
 from services.core.sharing import AnswerReason
 
@@ -19,15 +20,17 @@ PROGRAMME = r"^[a-z0-9-]{1,40}$"
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def _text(value: object) -> object:
+def _moment(value: object, inner: ValidatorFunctionWrapHandler) -> object:
     # pydantic takes a number for seconds since 1970, and so a typing error for a time.
     if not isinstance(value, (str, datetime)):
         raise ValueError('use RFC 3339 with an offset such as "2026-07-01T16:00:00Z"')  # noqa: TRY004 - pydantic
-    return value
+    try:
+        return inner(value)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
 
 
-Moment = Annotated[Utc, BeforeValidator(_text)]
-EventId = Annotated[str, Field(pattern=f"^{ID_PATTERN.pattern}$")]
+Moment = Annotated[Utc, WrapValidator(_moment)]
 
 
 class AggregatorEvent(Command):
@@ -87,12 +90,14 @@ class Answer(Telemetry):
     """`station/<name>/answer`: what became of an event, sent again at every change the person shares."""
 
     v: Literal[1] = 1
+    ts: Told
+    """When it was so, in station time."""
     id: EventId
-    revision: int
+    revision: KeptRevision
     status: EventStatus
     """Any open status says that the event is accepted; `pending` that a person is being asked."""
     reason: AnswerReason = AnswerReason.NONE
-    field: Annotated[str, Field(max_length=40)] | None = None
+    field: Word | None = None
     """With `bad_message`: which field of the event."""
 
     @property
@@ -105,4 +110,6 @@ class Online(Telemetry):
     """`station/<name>/online`: retained; the last will says false."""
 
     v: Literal[1] = 1
+    ts: Told
+    """When it was so, in station time."""
     online: bool

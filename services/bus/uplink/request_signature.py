@@ -16,12 +16,19 @@ def signature(secret: str, timestamp: str, method: str, path: str, body: bytes) 
     return "v1=" + hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def refusal(secret: str, given: str, timestamp: str, method: str, path: str, body: bytes, now_s: float) -> str | None:
-    """Why a request is refused, in words for its sender; None if its signature holds."""
+def untimely(timestamp: str, now_s: float) -> str | None:
+    """Why the time of a request is refused; known before its body is."""
     if re.fullmatch(r"\d{9,11}", timestamp) is None:
         return f"{TIMESTAMP} must be the time in Unix seconds"
     if abs(now_s - int(timestamp)) > WINDOW_S:
         return f"{TIMESTAMP} is more than {WINDOW_S} s off; check the station's clock"
+    return None
+
+
+def refusal(secret: str, given: str, timestamp: str, method: str, path: str, body: bytes, now_s: float) -> str | None:
+    """Why a request is refused, in words for its sender; None if its signature holds."""
+    if (why := untimely(timestamp, now_s)) is not None:
+        return why
     if not hmac.compare_digest(signature(secret, timestamp, method, path, body).encode(), given.encode()):
         return f"{SIGNATURE} does not hold for this request"
     return None

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from services.aggregator.allowance import Allowance
-from services.aggregator.bodies import BadBody, TooLarge, unpacked
+from services.aggregator.bodies import BadBody, TooLarge, is_large, unpacked
 
 
 def test_a_bomb_is_refused_without_being_unpacked() -> None:
@@ -42,3 +42,17 @@ def test_an_allowance_fills_with_time_and_is_each_ones_own() -> None:
     assert allowance.wait_s("a", 1.0) == 1
     slow = Allowance(1)
     assert (slow.wait_s("a", 0.0), slow.wait_s("a", 15.0)) == (0, 45)
+
+
+def test_what_is_asked_beforehand_counts_nothing() -> None:
+    allowance = Allowance(1)
+    assert [allowance.would_wait_s("a", 0.0) for _ in range(3)] == [0] * 3
+    assert allowance.wait_s("a", 0.0) == 0
+    assert (allowance.would_wait_s("a", 15.0), allowance.wait_s("a", 15.0)) == (45, 45)
+
+
+def test_short_bodies_that_cost_much_once_they_are_checked_count_as_large() -> None:
+    assert not is_large(b"{}")
+    assert is_large(b"[" + b"{}," * 2_000 + b"{}]")
+    with pytest.raises(TooLarge):
+        is_large(b"{}," * 30_000)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 
 from services.aggregator import broker_files
 from services.aggregator.config import AggregatorFile, placed
+from services.aggregator.desk import Desk
 from services.aggregator.exports import csv_lines, json_lines
 from services.aggregator.keys import StationSecrets, signing_key
 from services.aggregator.runtime import make_context
@@ -70,6 +72,17 @@ def test_each_secret_is_another_and_always_the_same(tmp_path: Path) -> None:
     assert len(set(made)) == len(made)
     assert again.mqtt("a", 1) == made[0]
     assert signing_key(tmp_path).private_bytes_raw() == signing_key(tmp_path).private_bytes_raw()
+
+
+def test_who_enrols_at_the_same_time_leaves_nobody_out(tmp_path: Path) -> None:
+    context = make_context(AggregatorFile(network="n"), tmp_path / "var", tmp_path / "secrets")
+    desk = Desk(context, context.open_database())
+    names = [f"house-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: desk.enrol([name]), names))
+    desk.engine.dispose()
+    lines = (broker_files.folder(context.secrets) / "passwd").read_text(encoding="utf-8").splitlines()
+    assert {line.split(":")[0] for line in lines} == {broker_files.OWN_USER, *names}
 
 
 def test_the_broker_reads_no_new_files_where_nothing_changed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from services.bus.uplink.batches import EventBatch, EventRecord, HourBatch, Hour
 from services.bus.uplink.messages import Answer
 from services.core.events import BadValue, EventStatus
 from tests.support.postgres import Postgres, postgres
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 
@@ -126,6 +127,25 @@ def test_what_is_over_or_cancelled_cannot_be_changed(connection: Connection) -> 
         events.call(connection, event("early", ts=NOW + timedelta(hours=1)))
 
 
+def test_two_who_change_an_event_at_once_make_two_revisions(server: Postgres, tmp_path: Path) -> None:
+    engine = open_database(server.fresh(), None, tmp_path)
+
+    def change() -> int:
+        with engine.begin() as second:
+            return events.call(second, event(notice="second")).revision
+
+    with engine.begin() as connection:
+        events.call(connection, event())
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as first:
+            assert events.call(first, event(notice="first")).revision == 1
+            changed = pool.submit(change)
+            with engine.connect() as third:
+                wait_until(lambda: third.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar(), what="the second")
+        assert changed.result(10) == 2
+    engine.dispose()
+
+
 def test_an_event_waits_until_it_was_sent_in_its_latest_revision(connection: Connection) -> None:
     events.call(connection, event(stations=("b",)))
     assert [one.stations for one in events.unsent(connection)] == [("b",)]
@@ -146,8 +166,12 @@ def test_a_deletion_takes_everything_of_one_station_and_nothing_of_another(conne
         answers.keep(connection, [heard(name, EventStatus.SCHEDULED)])
     deletion.request(connection, "d1", "a", NOW)
     assert deletion.due(connection) == ["d1"]
-    done = deletion.carry_out(connection, "d1", NOW, lambda found: f"receipt for {found.station}")
+    done = deletion.remove(connection, "d1")
     assert (done.records, done.answers, done.left) == ({"hourly": 2}, 1, 0)
+    # What a restart finds is the same, though nothing is there to be counted any more; and without a receipt.
+    assert deletion.remove(connection, "d1") == done
+    assert (deletion.due(connection), deletion.receipt_of(connection, "a", "d1")) == (["d1"], (True, None))
+    deletion.prove(connection, "d1", NOW, "receipt for a")
     assert deletion.due(connection) == []
     assert deletion.receipt_of(connection, "a", "d1") == (True, "receipt for a")
     assert deletion.receipt_of(connection, "b", "d1") == (False, None)

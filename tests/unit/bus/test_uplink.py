@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.bus.uplink import batches, old_form, request_signature, signing
-from services.bus.uplink.messages import AggregatorEvent
+from services.bus.uplink.messages import AggregatorEvent, Answer, Online
 from services.bus.uplink.topics import NetworkTopics, station_of
 from services.core.events import BadValue, EventStatus
 
@@ -210,3 +210,33 @@ def test_an_idempotency_key_is_the_same_for_the_same_batch_only():
     assert key == batches.idempotency_key("demo", "full", "", "9-0-0", 1, b"{}")
     assert key != batches.idempotency_key("demo", "full", "", "9-0-0", 2, b"{}")
     assert key != batches.idempotency_key("demo", "full", "", "9-0-0", 1, b"{} ")
+
+
+ANSWER = {"id": "e1", "revision": 0, "status": "scheduled", "ts": "2027-06-30T16:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revision": -1},
+        {"revision": 2**31},
+        {"revision": 10**40},
+        {"ts": "9999-12-31T23:59:59.9999Z"},
+        {"ts": "0001-01-01T00:00:00+14:00"},
+        {"ts": "1969-12-31T23:59:59Z"},
+        {"field": "start\x00"},
+        {"field": "\x1b[2J"},
+    ],
+)
+def test_an_answer_that_no_database_can_hold_is_none(change):
+    Answer.model_validate_json(json.dumps(ANSWER | {"revision": 2**31 - 1, "field": "goal.reduction_w", "ts": "1970-01-01T00:00:00Z"}))
+    with pytest.raises(ValidationError):
+        Answer.model_validate_json(json.dumps(ANSWER | change))
+    if "ts" in change:
+        with pytest.raises(ValidationError):
+            Online.model_validate_json(json.dumps({"online": True} | change))
+
+
+def test_an_event_at_a_time_that_utc_does_not_have_is_refused():
+    with pytest.raises(ValidationError):
+        AggregatorEvent.model_validate_json(json.dumps(EVENT | {"start": "0001-01-01T00:00:00+14:00"}))

@@ -45,6 +45,7 @@ class Line:
         self._client.reconnect_delay_set(1, 30)
         self._client.max_inflight_messages_set(1_000)
         self._client.on_connect = self._connected
+        self._client.on_subscribe = self._subscribed
         self._client.on_connect_fail = self._failed
         self._client.on_disconnect = self._lost
         self._client.on_message = self._message
@@ -101,6 +102,9 @@ class Line:
             return
         self._epoch += 1
         client.subscribe([(one, 1) for one in self._filters])
+
+    def _subscribed(self, *_: object) -> None:
+        # Not sooner: what stations say before that does not come.
         self.problem = None
 
     def _failed(self, *_: object) -> None:

@@ -235,7 +235,7 @@ def noted(house, why):
     [
         ({"start": "1970-01-01T00:00:00Z"}, "over when it arrived", "missed"),
         ({"start": "2100-01-01T00:00:00Z"}, "more than a year ahead", "not_possible"),
-        ({"duration": "PT90H"}, "at most 24 h", "not_possible"),
+        ({"duration": "PT90H"}, "at most 24 h", "bad_message"),
         ({"revision": "two"}, "revision", "bad_message"),
         ({"goal": {"kind": "pledge", "reduction_w": "lots"}}, "goal", "bad_message"),
         ({"methods": ["prayer"]}, "methods", "bad_message"),

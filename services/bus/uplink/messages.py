@@ -1,7 +1,7 @@
 """The JSON messages over MQTT: events in, answers and presence out."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_
 from services.bus.messages.base import Command, Telemetry, Utc
 from services.core.config.aggregator import NAME, NETWORK
 from services.core.config.policy import Duration, GoalSection
-from services.core.events import ID_PATTERN, RESERVED_IDS, EventStatus
+from services.core.events import ID_PATTERN, MAX_DURATION, RESERVED_IDS, EventStatus
 from services.core.goals import Method
 from services.core.sharing import AnswerReason
 
@@ -68,6 +68,13 @@ class AggregatorEvent(Command):
         if event_id in RESERVED_IDS:
             raise ValueError("this word is a topic of its own; choose another id")
         return event_id
+
+    @field_validator("duration")
+    @classmethod
+    def _not_endless(cls, duration: timedelta | None) -> timedelta | None:
+        if duration is not None and not timedelta(0) < duration <= MAX_DURATION:
+            raise ValueError('use more than zero and at most 24 h, such as "PT4H" or 4')
+        return duration
 
     @field_validator("notice")
     @classmethod

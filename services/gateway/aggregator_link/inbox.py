@@ -181,7 +181,12 @@ class Inbox:
                 self._work.clear()
                 continue
             signal = self.store.pending[0]
-            command = command_of(signal, self._clock.now(), usual())
+            try:
+                command = command_of(signal, self._clock.now(), usual())
+            except (OverflowError, ValueError) as error:
+                # An earlier version took what no command can be made of, and would have tried it for ever.
+                self._settle(signal, "refused", f"no command can be made of it: {error}")
+                continue
             if command is None:
                 self._settle(signal, "missed", "it was over when it arrived")
                 continue

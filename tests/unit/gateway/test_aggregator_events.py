@@ -1,6 +1,7 @@
 """What is made of the aggregator's messages: joined late, remembered, and told from a replay."""
 
 import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -91,6 +92,13 @@ def test_a_signed_event_is_bound_to_its_receiver_and_its_time(payload, way, reas
 
 def test_signed_for_one_station_it_is_taken_there():
     assert judge("one", signed(station="demo"), rules(require_signed=True), NOW).kid == "a"
+
+
+@pytest.mark.parametrize("duration", ["P9999999D", "PT25H", "PT0S", -1])
+def test_an_event_lasts_more_than_nothing_and_at_most_a_day(duration):
+    with pytest.raises(Refusal) as refused:
+        judge("all", message(start=(NOW - timedelta(hours=1)).isoformat(), duration=duration), rules(), NOW)
+    assert (refused.value.reason, refused.value.field) == (AnswerReason.BAD_MESSAGE, "duration")
 
 
 class World:
@@ -231,6 +239,32 @@ async def test_delivery_goes_on_until_the_controller_has_it(world):
     task.cancel()
     assert attempts == ["e1"] * 3
     assert world.store.last("e1").outcome == "delivered"
+
+
+async def accepting(command):
+    return command.id, SimpleNamespace(status=EventStatus.SCHEDULED, revision=command.revision)
+
+
+@contextlib.asynccontextmanager
+async def delivering(world, send):
+    task = asyncio.create_task(world.inbox.deliver(send, lambda: USUAL))
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_kept_event_that_no_command_can_be_made_of_is_refused_and_the_next_goes_on(tmp_path):
+    store = InboxStore(tmp_path)
+    good = judge("all", message(id="good"), rules(), NOW)
+    endless = good.model_copy(update={"id": "endless", "start": NOW - timedelta(hours=1), "duration": timedelta(days=9_999_999)})
+    for signal in (endless, good):
+        store.take(signal, NOW)
+    store.write(store.snapshot())
+    world = World(tmp_path)
+    async with delivering(world, accepting):
+        await wait_for(lambda: not world.store.pending)
+    assert (world.store.last("endless").outcome, world.store.last("good").outcome) == ("refused", "delivered")
 
 
 async def test_what_is_written_again_and_again_is_all_of_it_each_time(world, tmp_path):

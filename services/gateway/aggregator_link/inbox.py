@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from services.bus.clock import Clock
 from services.bus.link_options import Delivery
@@ -14,6 +15,7 @@ from services.core.sharing import AnswerReason
 from services.gateway.aggregator_link.buckets import Bucket
 from services.gateway.aggregator_link.inbox_store import MOST_PENDING, InboxStore, Outcome
 from services.gateway.aggregator_link.judging import Refusal, Rules, Signal, Way, command_of, judge
+from services.gateway.commands import answers
 from services.gateway.problems import ApiError
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,15 @@ class Note:
     notice: str = ""
     """The aggregator's own words: text, never HTML."""
     signed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What nobody answered for: how often in a row, and when it is tried again (real seconds)."""
+
+    signal: Signal
+    failures: int
+    until_s: float
 
 
 class Inbox:
@@ -173,14 +184,17 @@ class Inbox:
                 delivery.acknowledge()
 
     async def deliver(self, send: Send, usual: Callable[[], timedelta]) -> None:
-        """Pass on what is pending, one by one, until each is on the controller's side. Until cancelled."""
-        failures = 0
+        """Pass on what is pending, one by one, until each is on the controller's side. Until cancelled.
+
+        Of one event in the order in which it came; what nobody answers for keeps no other event waiting.
+        """
+        waits: dict[str, _Wait] = {}
         while True:
-            await self._work.wait()
-            if not self.store.pending:
-                self._work.clear()
+            self._work.clear()
+            signal, wait_s = self._next(waits)
+            if signal is None or wait_s > 0:
+                await self._work_or(None if signal is None else wait_s)
                 continue
-            signal = self.store.pending[0]
             try:
                 command = command_of(signal, self._clock.now(), usual())
             except (OverflowError, ValueError) as error:
@@ -192,10 +206,36 @@ class Inbox:
                 continue
             if (refusal := await self._deliver(command, send)) is not None:
                 self._settle(signal, *refusal)
-                failures = 0
                 continue
-            failures += 1
-            await self._clock.sleep(min(FIRST_WAIT_S * 2.0 ** min(failures, 8), LONGEST_WAIT_S))
+            failures = waits[signal.id].failures + 1 if signal.id in waits else 1
+            wait_s = min(FIRST_WAIT_S * 2.0 ** min(failures, 8), LONGEST_WAIT_S)
+            waits[signal.id] = _Wait(signal, failures, self._clock.monotonic() + wait_s)
+
+    def _next(self, waits: dict[str, _Wait]) -> tuple[Signal | None, float]:
+        """What to pass on next, and in how many real seconds: what was never tried comes before what nobody answered for."""
+        firsts: dict[str, Signal] = {}
+        for one in self.store.pending:
+            firsts.setdefault(one.id, one)
+        # What is settled, or overtaken by a newer word, waits no longer.
+        for event_id in [event_id for event_id, wait in waits.items() if firsts.get(event_id) is not wait.signal]:
+            del waits[event_id]
+        untried = next((one for one in firsts.values() if one.id not in waits), None)
+        if untried is not None or not waits:
+            return untried, 0.0
+        wait = min(waits.values(), key=attrgetter("until_s"))
+        return wait.signal, wait.until_s - self._clock.monotonic()
+
+    async def _work_or(self, timeout_s: float | None) -> None:
+        """Wait until something new is to be delivered, or for `timeout_s` at most."""
+        if timeout_s is None:
+            await self._work.wait()
+            return
+        waiting = [asyncio.ensure_future(self._work.wait()), asyncio.ensure_future(self._clock.sleep(timeout_s))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
 
     async def _deliver(self, command: EventCommand, send: Send) -> tuple[Outcome, str] | None:
         """What became of it; None if nobody has answered, so that it is to be sent again."""
@@ -206,8 +246,10 @@ class Inbox:
             if error.status == 409 and known is not None and (command.action == "cancel" or known.revision >= command.revision):
                 return "delivered", f"the event is {known.status}"
             return None if error.status == 503 else ("refused", error.problem.message)
-        known = event or self._knows(event_id)
-        return None if known is None else ("delivered", f"the event is {known.status}")
+        # Without an answer only an event that stands as it was told to shows that it was heard: one that was there before shows nothing.
+        if event is None and ((event := self._knows(event_id)) is None or not answers(command, event)):
+            return None
+        return "delivered", f"the event is {event.status}"
 
     def _settle(self, signal: Signal, outcome: Outcome, why: str) -> None:
         self.store.settle(signal, outcome, why)

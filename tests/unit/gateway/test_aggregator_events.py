@@ -267,6 +267,50 @@ async def test_a_kept_event_that_no_command_can_be_made_of_is_refused_and_the_ne
     assert (world.store.last("endless").outcome, world.store.last("good").outcome) == ("refused", "delivered")
 
 
+async def test_one_that_nobody_answers_for_keeps_no_other_waiting(world):
+    tried = []
+
+    async def send(command):
+        tried.append(command.id)
+        return command.id, None if command.id == "stuck" else SimpleNamespace(status=EventStatus.SCHEDULED)
+
+    world.receive(message(id="stuck"))
+    world.receive(message(id="e1"))
+    async with delivering(world, send):
+        await wait_for(lambda: [one.id for one in world.store.pending] == ["stuck"])
+        await wait_for(lambda: tried.count("stuck") > 3)
+        world.receive(message(id="e2"))
+        await wait_for(lambda: world.store.last("e2").outcome == "delivered")
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ({"action": "cancel", "start": None}, {"status": EventStatus.CANCELLED, "revision": 0}),
+        ({"revision": 1, "duration": "PT2H"}, {"status": EventStatus.SCHEDULED, "revision": 1}),
+    ],
+)
+async def test_what_the_controller_did_not_hear_is_sent_until_the_event_stands_as_it_says(later, told, world):
+    as_it_was = SimpleNamespace(status=EventStatus.SCHEDULED, revision=0, start=NOW + timedelta(hours=2))
+    attempts = []
+
+    async def send(command):
+        attempts.append(command.action)
+        return command.id, None
+
+    world.known["e1"] = as_it_was
+    world.receive(message())
+    async with delivering(world, send):
+        await wait_for(lambda: not world.store.pending, what="what the event shows already")
+        attempts.clear()
+        world.receive(message(ts=(NOW + timedelta(seconds=1)).isoformat(), **later))
+        await wait_for(lambda: len(attempts) > 3, what="another try")
+        assert world.store.last("e1").outcome == "waiting"
+        world.known["e1"] = SimpleNamespace(**{**vars(as_it_was), **told})
+        await wait_for(lambda: not world.store.pending, what="its end once the event shows it")
+    assert world.store.last("e1").outcome == "delivered"
+
+
 async def test_what_is_written_again_and_again_is_all_of_it_each_time(world, tmp_path):
     for number in range(20):
         world.receive(signed(nonce=f"nonce-{number:04}", id=f"e{number}"))

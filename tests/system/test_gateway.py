@@ -75,6 +75,19 @@ def test_an_unusable_or_absent_recorder_is_said_clearly(house: House) -> None:
     assert house.get("/api/history", params={"hours": 700, "step_s": 1}).json()["field"] == "step_s"
 
 
+@pytest.mark.parametrize(
+    ("span", "field"),
+    [
+        ({"start": "0001-01-01T00:00:00+01:00"}, "start"),
+        ({"end": "9999-12-31T23:59:59-01:00"}, "end"),
+        ({"end": "0001-01-01T00:00:00Z"}, "end"),
+    ],
+)
+def test_a_span_beyond_the_calendar_is_refused_by_its_field(span: dict[str, str], field: str, house: House) -> None:
+    answer = house.get("/api/history", params=span)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
 def test_recorder_down_is_503(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.recorder.shutdown()

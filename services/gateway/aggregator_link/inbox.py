@@ -102,6 +102,10 @@ class Inbox:
                 self._accept(judge(way, delivery.payload, self._rules, self._clock.now()), now_s, delivery)
             except Refusal as refusal:
                 self._refuse(refusal, way, delivery.topic)
+            except Exception:
+                # The outermost edge: a message that we fail on would come again with each connection, and stop those behind it.
+                log.exception("a message from the aggregator on %s cannot be handled", delivery.topic)
+                self._refuse(Refusal(AnswerReason.BAD_MESSAGE, "it cannot be handled; the log says more"), way, delivery.topic)
             else:
                 return
         delivery.acknowledge()
@@ -117,15 +121,19 @@ class Inbox:
         self._unsaved.set()
 
     def _accept(self, signal: Signal, now_s: float, delivery: Delivery) -> None:
-        known = self.store.last(signal.id)
+        known, used = self.store.last(signal.id), self.store.nonce_of(signal)
         about = signal.id, signal.revision
-        if known is not None and known.signal.digest == signal.digest:
-            if self._replayed(signal):
-                raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: the message was seen before", field="nonce", event=about)
+        if signal.digest in (known.signal.digest if known else None, used[1] if used else None):
+            if used is not None and self._clock.now() - used[0] > REPEAT_WITHIN:
+                # For the person alone: a refusal would tell the aggregator that the station leaves an event that it takes part in.
+                self._report(
+                    Refusal(AnswerReason.REPLAYED, f"event {signal.id}: the message was seen before", field="nonce"), delivery.topic
+                )
+                self.note(signal.id, "ignored", "the message was seen before", signal)
             self._repeated(signal.id)
             self._acknowledge_once_kept(delivery)
             return
-        if self.store.nonce_of(signal) is not None or self.store.below_floor(signal):
+        if used is not None or self.store.below_floor(signal):
             raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: its nonce was used before", field="nonce", event=about)
         own = self._knows(signal.id) if known is None else None
         if own is not None and not _delivered_before(signal, own):
@@ -150,10 +158,6 @@ class Inbox:
             delivery.acknowledge()
         else:
             self._to_acknowledge.append(delivery)
-
-    def _replayed(self, signal: Signal) -> bool:
-        first = self.store.nonce_of(signal)
-        return first is not None and self._clock.now() - first[0] > REPEAT_WITHIN
 
     def _refuse(self, refusal: Refusal, way: Way, topic: str) -> None:
         self._report(refusal, topic)

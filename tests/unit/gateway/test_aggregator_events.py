@@ -108,6 +108,7 @@ class World:
         self.clock = ManualClock(NOW)
         self.store = InboxStore(folder)
         self.refused: list[AnswerReason] = []
+        self.reported: list[Refusal] = []
         self.repeated: list[str] = []
         self.acknowledged = 0
         self.known: dict[str, object] = {}
@@ -116,7 +117,7 @@ class World:
             rules(),
             self.clock,
             knows=self.known.get,  # type: ignore[arg-type]
-            report=lambda *_: None,
+            report=lambda refusal, _topic: self.reported.append(refusal),
             refused=lambda refusal, _way: self.refused.append(refusal.reason),
             repeated=self.repeated.append,
         )
@@ -161,7 +162,32 @@ async def test_a_signed_message_again_is_a_repeat_at_first_and_a_replay_later(wo
     assert (world.repeated, world.refused) == (["e1"], [])
     world.clock.advance(601)
     world.receive(signed())
-    assert world.refused == [AnswerReason.REPLAYED]
+    # Whoever sent it must not think that the station leaves the event: it is answered as it stands, and the person is told.
+    assert (world.repeated, world.refused) == (["e1", "e1"], [])
+    assert [refusal.reason for refusal in world.reported] == [AnswerReason.REPLAYED]
+
+
+async def test_a_copy_of_an_earlier_revision_is_no_refusal_either(world):
+    world.receive(signed())
+    world.receive(signed(nonce="nonce-0002", revision=1))
+    world.receive(signed())
+    world.clock.advance(601)
+    world.receive(signed())
+    assert (world.repeated, world.refused) == (["e1", "e1"], [])
+    assert [(one.id, one.revision) for one in world.store.pending] == [("e1", 1)]
+
+
+@pytest.mark.parametrize("field", ["start", "ts"])
+async def test_a_time_beyond_the_calendar_is_refused_and_acknowledged(field, world):
+    world.receive(message(**{field: "0001-01-01T00:00:00+01:00"}))
+    assert (world.refused, world.acknowledged) == ([AnswerReason.BAD_MESSAGE], 1)
+    assert world.reported[0].field == field
+
+
+async def test_a_message_that_we_fail_on_is_refused_and_does_not_come_again(world, monkeypatch):
+    monkeypatch.setattr(inbox, "judge", lambda *_: 1 // 0)
+    world.receive(message())
+    assert (world.refused, world.acknowledged) == ([AnswerReason.BAD_MESSAGE], 1)
 
 
 async def test_a_nonce_that_had_to_make_room_takes_older_messages_with_it(world, monkeypatch):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from services.bus.clock import Clock
-from services.bus.link_options import Delivery
+from services.bus.link_options import MAX_UNACKNOWLEDGED, Delivery
 from services.bus.messages.events import EventCommand, EventMessage
 from services.core.sharing import AnswerReason
 from services.gateway.aggregator_link.buckets import Bucket
@@ -23,7 +23,11 @@ log = logging.getLogger(__name__)
 LOOKED_AT = (300, 100.0)
 """So many messages are looked at, at once and a second, good or bad; the rest is dropped and counted."""
 TAKEN = (30, 2.0)
-"""So many different events are taken, at once and a second; the rest is refused, and told so."""
+"""So many different events are taken, at once and a second; the rest waits, as far as the broker lets it."""
+MOST_HELD = MAX_UNACKNOWLEDGED
+"""So many wait unacknowledged: a broker that heeds its window sends no more meanwhile. Beyond, they are refused, and told so."""
+MOST_OF_ONE = 3
+"""So much of one known event may be pending besides what makes MOST_PENDING: its schedule, its cancellation, and a newer schedule."""
 REPEAT_WITHIN = timedelta(minutes=10)
 """The same signed message again within this time is its sender being careful; later it is somebody's replay."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -57,6 +61,15 @@ class _Wait:
     until_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An event that came too quickly after others."""
+
+    way: Way
+    signal: Signal
+    delivery: Delivery
+
+
 class Inbox:
     """Belongs to the event loop."""
 
@@ -82,6 +95,8 @@ class Inbox:
         self._repeated = repeated
         self._looked_at, self._taken = Bucket(*LOOKED_AT), Bucket(*TAKEN)
         self._to_acknowledge: list[Delivery] = []
+        self._held: list[_Held] = []
+        self._holding = asyncio.Event()
         self._unsaved, self._work = asyncio.Event(), asyncio.Event()
         self._changes = self._kept = 0
         if store.pending:
@@ -89,8 +104,7 @@ class Inbox:
 
     def receive(self, way: Way, delivery: Delivery) -> None:
         """Take one message up. What is refused is acknowledged at once: to have it again would change nothing."""
-        now_s = self._clock.monotonic()
-        if not self._looked_at.take(now_s):
+        if not self._looked_at.take(self._clock.monotonic()):
             self._refuse(Refusal(AnswerReason.TOO_MANY, "more messages a second than are looked at", field="rate"), way, delivery.topic)
         elif delivery.retained:
             why = Refusal(
@@ -98,17 +112,55 @@ class Inbox:
             )
             self._refuse(why, way, delivery.topic)
         else:
-            try:
-                self._accept(judge(way, delivery.payload, self._rules, self._clock.now()), now_s, delivery)
-            except Refusal as refusal:
-                self._refuse(refusal, way, delivery.topic)
-            except Exception:
-                # The outermost edge: a message that we fail on would come again with each connection, and stop those behind it.
-                log.exception("a message from the aggregator on %s cannot be handled", delivery.topic)
-                self._refuse(Refusal(AnswerReason.BAD_MESSAGE, "it cannot be handled; the log says more"), way, delivery.topic)
-            else:
-                return
+            self._take_up(way, delivery)
+            return
         delivery.acknowledge()
+
+    async def resume(self) -> None:
+        """Take up what was held back, in the order in which it came, as fast as events are taken. Until cancelled."""
+        while True:
+            await self._holding.wait()
+            await self._clock.sleep(1 / TAKEN[1])
+            self._drop_lost()
+            while self._held and self._take_up(self._held[0].way, self._held[0].delivery, self._held[0].signal):
+                del self._held[0]
+            if not self._held:
+                self._holding.clear()
+
+    def _take_up(self, way: Way, delivery: Delivery, held: Signal | None = None) -> bool:
+        """Accept a message, hold it back or refuse it; False for one that goes on being `held`."""
+        try:
+            signal = held or judge(way, delivery.payload, self._rules, self._clock.now())
+            in_turn = held is not None or all(one.signal.id != signal.id for one in self._held)
+            if in_turn and self._accept(signal, delivery):
+                return True
+            if held is None:
+                self._hold(_Held(way, signal, delivery))
+        except Refusal as refusal:
+            self._refuse(refusal, way, delivery.topic)
+        except Exception:
+            # The outermost edge: a message that we fail on would come again with each connection, and stop those behind it.
+            log.exception("a message from the aggregator on %s cannot be handled", delivery.topic)
+            self._refuse(Refusal(AnswerReason.BAD_MESSAGE, "it cannot be handled; the log says more"), way, delivery.topic)
+        else:
+            return False
+        delivery.acknowledge()
+        return True
+
+    def _hold(self, one: _Held) -> None:
+        self._drop_lost()
+        if len(self._held) >= MOST_HELD:
+            remedy, about = f"send at most {TAKEN[1]:g} events a second", (one.signal.id, one.signal.revision)
+            raise Refusal(AnswerReason.TOO_MANY, "more events than a station takes at once", field="rate", remedy=remedy, event=about)
+        if not self._held:
+            log.warning("more events from the aggregator than a station takes at once: the rest waits")
+            self.note("", "waiting", "more events than a station takes at once: the rest waits")
+        self._held.append(one)
+        self._holding.set()
+
+    def _drop_lost(self) -> None:
+        """What came over a connection that is lost comes again over the next one."""
+        self._held = [one for one in self._held if not one.delivery.lost()]
 
     def note(self, event_id: str, outcome: str, message: str, signal: Signal | None = None) -> None:
         """Remember for the page what came of something."""
@@ -120,7 +172,8 @@ class Inbox:
         self._changes += 1
         self._unsaved.set()
 
-    def _accept(self, signal: Signal, now_s: float, delivery: Delivery) -> None:
+    def _accept(self, signal: Signal, delivery: Delivery) -> bool:
+        """Whether it is taken, or known already; False if it came too quickly after others."""
         known, used = self.store.last(signal.id), self.store.nonce_of(signal)
         about = signal.id, signal.revision
         if signal.digest in (known.signal.digest if known else None, used[1] if used else None):
@@ -132,7 +185,7 @@ class Inbox:
                 self.note(signal.id, "ignored", "the message was seen before", signal)
             self._repeated(signal.id)
             self._acknowledge_once_kept(delivery)
-            return
+            return True
         if used is not None or self.store.below_floor(signal):
             raise Refusal(AnswerReason.REPLAYED, f"event {signal.id}: its nonce was used before", field="nonce", event=about)
         own = self._knows(signal.id) if known is None else None
@@ -143,14 +196,16 @@ class Inbox:
             self.note(signal.id, "ignored", f"revision {signal.revision} says nothing newer than {known.signal.revision}", signal)
             self._repeated(signal.id)
             self._acknowledge_once_kept(delivery)
-            return
-        if len(self.store.pending) >= MOST_PENDING or not self._taken.take(now_s):
-            remedy = f"send at most {TAKEN[1]:g} events a second"
-            raise Refusal(AnswerReason.TOO_MANY, "more events than a station takes at once", field="rate", remedy=remedy, event=about)
+            return True
+        # The end of an event, or its change, is not kept waiting by other events: the station would act on what holds no more.
+        prompt = known is not None and len(self.store.pending_of(signal.id)) < MOST_OF_ONE
+        if not prompt and (len(self.store.pending) >= MOST_PENDING or not self._taken.take(self._clock.monotonic())):
+            return False
         self.store.take(signal, self._clock.now())
         self.changed()
         self._acknowledge_once_kept(delivery)
         self._work.set()
+        return True
 
     def _acknowledge_once_kept(self, delivery: Delivery) -> None:
         """Also of a message that came before: where the disk is full, what is known of it is in memory only."""
@@ -269,7 +324,10 @@ class Inbox:
 
 def _delivered_before(signal: Signal, own: EventMessage) -> bool:
     """Whether the station's event is this very one: the controller had it, and a crash came before it was written down here."""
-    return signal.action == "schedule" and (own.revision, own.start) == (signal.revision, signal.start)
+    if signal.action != "schedule" or signal.start is None or own.revision != signal.revision:
+        return False
+    # The bus has milliseconds, and the aggregator may have more.
+    return abs(own.start - signal.start) < timedelta(milliseconds=1)
 
 
 def _stale(signal: Signal, known: Signal) -> bool:

@@ -99,6 +99,7 @@ class AggregatorLink:
             async with asyncio.TaskGroup() as tasks:
                 if (connection := self._connection) is not None and (inbox := self.inbox) is not None:
                     tasks.create_task(self._always("aggregator: inbox", inbox.keep))
+                    tasks.create_task(self._always("aggregator: backlog", inbox.resume))
                     tasks.create_task(self._always("aggregator: delivery", lambda: inbox.deliver(around.send, around.usual)))
                     tasks.create_task(self._always("aggregator: answers", lambda: self._answers.tell(connection)))
                 if self.uploader is not None:

@@ -122,8 +122,8 @@ class World:
             repeated=self.repeated.append,
         )
 
-    def receive(self, payload, *, retained=False):
-        self.inbox.receive("all", Delivery("t", payload, retained, self._acknowledge))
+    def receive(self, payload, *, retained=False, lost=lambda: False):
+        self.inbox.receive("all", Delivery("t", payload, retained, self._acknowledge, lost))
 
     def _acknowledge(self):
         self.acknowledged += 1
@@ -219,7 +219,7 @@ async def test_an_id_of_the_persons_own_is_left_alone(world):
 
 async def test_an_event_that_the_controller_had_before_a_crash_is_taken_for_the_aggregators(world):
     world.known["e1"] = SimpleNamespace(revision=0, start=NOW + timedelta(hours=2))
-    world.receive(message())
+    world.receive(message(start=(NOW + timedelta(hours=2, microseconds=999)).isoformat()))
     assert (world.refused, [one.id for one in world.store.pending]) == ([], ["e1"])
 
 
@@ -335,6 +335,67 @@ async def test_what_the_controller_did_not_hear_is_sent_until_the_event_stands_a
         world.known["e1"] = SimpleNamespace(**{**vars(as_it_was), **told})
         await wait_for(lambda: not world.store.pending, what="its end once the event shows it")
     assert world.store.last("e1").outcome == "delivered"
+
+
+@contextlib.asynccontextmanager
+async def working(world, *names):
+    tasks = [asyncio.create_task(getattr(world.inbox, name)()) for name in names]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def earliest(number):
+    """More events than are taken at once, so many of them."""
+    return [message(id=f"e{one}") for one in range(inbox.TAKEN[0] + number)]
+
+
+async def test_a_backlog_waits_unacknowledged_and_is_taken_in_its_order(world):
+    for body in earliest(inbox.MOST_HELD):
+        world.receive(body)
+    assert (len(world.store.pending), world.refused) == (inbox.TAKEN[0], [])
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    world.receive(message(id="e0", action="cancel", start=None, ts=later))
+    assert world.store.pending[-1].action == "cancel", "what ends a known event does not wait"
+    world.receive(message(id="one-too-many"))
+    assert (world.refused, world.acknowledged) == ([AnswerReason.TOO_MANY], 1)
+    async with working(world, "resume", "keep"):
+        await wait_for(lambda: len(world.store.known) == inbox.TAKEN[0] + inbox.MOST_HELD)
+        await wait_for(lambda: world.acknowledged == inbox.TAKEN[0] + inbox.MOST_HELD + 2)
+    assert list(world.store.known)[-2:] == ["e48", "e49"]
+
+
+async def test_the_cancellation_of_what_is_held_waits_behind_it(world):
+    for body in earliest(1):
+        world.receive(body)
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    world.receive(message(id="e30", action="cancel", start=None, ts=later))
+    assert world.store.last("e30") is None
+    async with working(world, "resume"):
+        await wait_for(lambda: [one.action for one in world.store.pending_of("e30")] == ["schedule", "cancel"])
+
+
+async def test_what_is_held_comes_again_with_the_next_connection_and_is_held_once(world):
+    lost = False
+    bodies = earliest(inbox.MOST_HELD)
+    for body in bodies:
+        world.receive(body, lost=lambda: lost)
+    lost = True
+    for body in bodies[inbox.TAKEN[0] :]:
+        world.receive(body)
+    assert world.refused == []
+    async with working(world, "resume", "keep"):
+        await wait_for(lambda: world.acknowledged == len(bodies))
+    assert world.repeated == []
+
+
+async def test_however_often_one_event_changes_little_of_it_is_pending(world):
+    for number in range(2 * inbox_store.MOST_PENDING):
+        ts = (NOW + timedelta(seconds=number)).isoformat()
+        world.receive(message(revision=number, ts=ts))
+        world.receive(message(action="cancel", start=None, ts=ts))
+    assert len(world.store.pending) <= inbox_store.MOST_PENDING
 
 
 async def test_what_is_written_again_and_again_is_all_of_it_each_time(world, tmp_path):

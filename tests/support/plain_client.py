@@ -24,12 +24,14 @@ class Heard:
 class PlainClient:
     """Records all it hears; a context manager."""
 
-    def __init__(self, host: str, port: int, *, subscribe: str | None = "#", user: str | None = None, password: str = "") -> None:
+    def __init__(
+        self, host: str, port: int, *, subscribe: str | None = "#", user: str | None = None, password: str = "", client_id: str = ""
+    ) -> None:
         self.heard: list[Heard] = []
         self.refused = False
         self._ready = threading.Event()
         self._filter = subscribe
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
         if user is not None:
             self._client.username_pw_set(user, password)
         self._client.on_message = lambda _c, _d, m: self.heard.append(Heard(m.topic, bytes(m.payload), m.retain))

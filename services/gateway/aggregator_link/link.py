@@ -244,7 +244,7 @@ class AggregatorLink:
         if self._epoch != (epoch := self._around.consent.gate()):
             self._epoch = epoch
             self._connection.discard()
-        if self._connection.up.is_set() and self._presence.outdated:
+        if self._connection.up.is_set() and (self._presence.outdated or self._connection.will_outdated):
             self._presence.say(self._connection, online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 

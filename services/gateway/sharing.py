@@ -14,6 +14,7 @@ from services.core.sharing import shared, shared_rows
 from services.core.sharing_fields import FIELDS, LEVELS, RecordKind
 from services.gateway.aggregator_link.answers import reason_of
 from services.gateway.aggregator_link.consent_book import ConsentBook
+from services.gateway.aggregator_link.judging import Signal
 from services.gateway.aggregator_link.link import AggregatorLink
 from services.gateway.aggregator_link.sent_log import SentLog
 from services.gateway.heard import Heard
@@ -133,6 +134,11 @@ class Sharing:
         except ApiError as error:
             missing.append(error.problem.message)
         return ExampleView(records=tuple(found), none_because="; ".join(missing) or None)
+
+    def called(self, event_id: str) -> Signal | None:
+        """The aggregator's last word about an event; None for one that it never sent."""
+        known = None if self.link is None else self.link.store.last(event_id)
+        return None if known is None else known.signal
 
     def _latest_event(self) -> str | None:
         """The aggregator's latest event; without an aggregator any event, for what it would look like."""

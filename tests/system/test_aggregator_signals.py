@@ -116,6 +116,25 @@ def test_an_event_arrives_over_tls_and_its_answer_goes_back(version, station, ag
     assert received[-1]["notice"] == "<b>Hot</b> day", "shown as text by whoever shows it"
 
 
+def test_the_aggregators_words_stand_on_the_page_as_text_with_who_signed_them(station, aggregator):
+    network = f"Worded-{time.monotonic_ns()}"
+    house = station(network=network, keys={"key-a": signing.public_text(KEY.public_key())})
+    aggregator.send(signed(an_event("signed", network=network, nonce="nonce-0001", notice="<b>Hot</b> day"), kid="key-a"))
+    event_on_bus(house, "signed")
+    for path in ("/events", "/events/list", "/", "/card"):
+        page = house.get(path).text
+        assert "&lt;b&gt;Hot&lt;/b&gt; day" in page, path
+        assert "<b>Hot" not in page, path
+        assert "signed with its key key-a" in page, path
+    assert house.post("/api/events", {"id": "own", "start": "now", "duration": "PT1H"}).status_code == 201
+    card = house.get("/card").text
+    assert "own" in card
+    assert "aggregator" not in card
+    aggregator.send(an_event("plain", network=network, start_s=90_000))
+    event_on_bus(house, "plain")
+    assert "not signed" in house.get("/events/list").text
+
+
 def test_to_one_station_and_not_to_another(station, aggregator):
     house = station()
     aggregator.send(an_event("mine"), aggregator.topics.station_event("demo"))

@@ -168,6 +168,7 @@ def test_a_target_that_takes_long_gets_the_message_again_only_if_it_refused_it(
             wait_until(lambda: "could not be delivered" in errors(house), 20, what="its refusal")
             phone.status = 200
         wait_until(lambda: house.get("/api/notifications").json()["targets"][0]["waiting"] == 0, 20, what="the delivery")
+        assert len(phone.taken) == 1
         house.event("e2")
         wait_until(lambda: len(phone.taken) == 2, 20, what="the next event's announcement")
         assert phone.asked == 2 if status == 200 else phone.asked > 2

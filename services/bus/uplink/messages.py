@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_
 from services.bus.messages.base import Command, Telemetry, Utc
 from services.core.config.aggregator import NAME, NETWORK
 from services.core.config.policy import Duration, GoalSection
-from services.core.events import ID_PATTERN, MAX_DURATION, RESERVED_IDS, EventStatus
+from services.core.events import ID_PATTERN, MAX_DURATION, RESERVED_IDS, EventStatus, only_dots
 from services.core.goals import Method
 from services.core.sharing import AnswerReason
 
@@ -67,6 +67,8 @@ class AggregatorEvent(Command):
     def _an_event(cls, event_id: str) -> str:
         if event_id in RESERVED_IDS:
             raise ValueError("this word is a topic of its own; choose another id")
+        if only_dots(event_id):
+            raise ValueError("dots alone are no address of a page; choose another id")
         return event_id
 
     @field_validator("duration")

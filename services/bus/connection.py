@@ -63,6 +63,7 @@ class Connection:
         self._options = options
         self._on_delivery = on_delivery
         self._link: Link | None = None
+        self._has_will = False
         self._outbox = Outbox()
         self._empty = asyncio.Event()
 
@@ -75,6 +76,9 @@ class Connection:
             try:
                 link = await self._link_to_be()
                 await link.open(*self._address)
+                if self.will_outdated:
+                    # It changed while we connected. To leave in good form keeps the broker from publishing what may not be said any more.
+                    continue
                 opened_at = self._clock.monotonic()
                 self._opened(link)
                 # What is sent to us before the broker has our subscriptions does not come: until then nobody may count on us.
@@ -142,13 +146,22 @@ class Connection:
     def _name(self) -> str:
         return f"broker {self._address[0]}:{self._address[1]}"
 
+    @property
+    def will_outdated(self) -> bool:
+        """Whether the broker was given a last will and none may be said now, or the other way round. Only another connection changes it."""
+        return self._has_will != (self._will() is not None)
+
     async def _link_to_be(self) -> Link:
+        options = await asyncio.to_thread(self._options)
+        # Not sooner: while files are read, the person may decide that nothing is to be said.
+        will = self._will()
+        self._has_will = will is not None
         return Link(
             self._client_id,
-            will=self._will(),
+            will=will,
             on_message=self._on_message,
             on_read=self._pump,
-            options=await asyncio.to_thread(self._options),
+            options=options,
             on_delivery=self._on_delivery,
         )
 

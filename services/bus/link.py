@@ -194,7 +194,8 @@ class Link:
             self._on_message(message.topic, bytes(message.payload), message.retain)
             return
         mid, qos = message.mid, message.qos
-        self._on_delivery(Delivery(message.topic, bytes(message.payload), message.retain, lambda: self._acknowledge(mid, qos)))
+        payload = bytes(message.payload)
+        self._on_delivery(Delivery(message.topic, payload, message.retain, lambda: self._acknowledge(mid, qos), self.lost.is_set))
 
     def _acknowledge(self, mid: int, qos: int) -> None:
         if not self.lost.is_set():

@@ -66,3 +66,5 @@ class Delivery:
     retained: bool
     acknowledge: Callable[[], None]
     """From the event loop; after the connection is lost it does nothing, and the message comes again."""
+    lost: Callable[[], bool] = lambda: False
+    """Whether that connection is lost by now."""

@@ -94,4 +94,8 @@ class Grants:
 
     def begins(self, kind: RecordKind) -> datetime | None:
         """From which time on there may be records of `kind` at all; None for none."""
-        return min((since for name, since in self.since.items() if ON_LEVEL[name].kind is kind), default=None)
+        return min(self.of_kind(kind).values(), default=None)
+
+    def of_kind(self, kind: RecordKind) -> dict[str, datetime]:
+        """From which time on records of `kind` may carry each field that they may carry."""
+        return {name: since for name, since in self.since.items() if ON_LEVEL[name].kind is kind}

@@ -44,12 +44,13 @@ class Outcome:
 def schedule(book: Book, event: Event) -> tuple[Book, Outcome]:
     """Enter a normalised event, or amend the one with its id.
 
-    A lower or equal revision is ignored; a finished event never replays; an overlap with an open event is
+    A lower or equal revision is ignored; a finished event never replays, and is refused once it is archived, when nothing on the bus
+    tells its sender so; an overlap with an open event is
     refused unless the new one's priority is higher, in which case the older one is cancelled. A pending event
     cancels nothing before it is accepted; an amendment neither asks again nor answers.
     """
     if event.id in book.archived:
-        return book, Outcome(None, f"event {event.id} is over and archived; ignored")
+        return refuse(book, event, BadValue("id", event.id, "that event is over and archived; use an id that was not used before"))
     known = book.events.get(event.id)
     if known is not None and known.status is not EventStatus.REFUSED:
         if event.revision <= known.revision:
@@ -74,9 +75,12 @@ def schedule(book: Book, event: Event) -> tuple[Book, Outcome]:
 
 
 def refuse(book: Book, event: Event, refusal: BadValue) -> tuple[Book, Outcome]:
-    """Decline a well-formed event. It enters the book as refused, so that all can see why; a refused amendment changes nothing."""
+    """Decline a well-formed event. It enters the book as refused, so that all can see why; a refused amendment changes nothing.
+
+    Nor does the event enter whose id belongs to an archived one: what came of that one would be overwritten.
+    """
     known = book.events.get(event.id)
-    if known is None or known.status is EventStatus.REFUSED:
+    if event.id not in book.archived and (known is None or known.status is EventStatus.REFUSED):
         book = book.with_event(replace(event, status=EventStatus.REFUSED, status_reason=str(refusal)))
     return book, Outcome(None, str(refusal), refusal)
 

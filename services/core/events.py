@@ -169,9 +169,14 @@ def _names(typed: str, start: datetime, running: datetime, zone: ZoneInfo) -> bo
 
 
 def check_id(event_id: str) -> None:
-    """Raise BadValue unless `event_id` can stand in a topic and on a command line."""
-    if not ID_PATTERN.fullmatch(event_id) or event_id in RESERVED_IDS:
-        raise BadValue("id", event_id[:80], "use 1 to 64 of A-Z a-z 0-9 . _ - and not the word 'command'")
+    """Raise BadValue unless `event_id` can stand in a topic, in a web address and on a command line."""
+    if not ID_PATTERN.fullmatch(event_id) or event_id in RESERVED_IDS or only_dots(event_id):
+        raise BadValue("id", event_id[:80], "use 1 to 64 of A-Z a-z 0-9 . _ -, not dots alone and not the word 'command'")
+
+
+def only_dots(event_id: str) -> bool:
+    """Whether a browser could take it for a folder and fold it out of the address, so that nobody could answer it on the page."""
+    return not event_id.strip(".")
 
 
 def derive_id(request: EventRequest, start: datetime, now: datetime) -> str:

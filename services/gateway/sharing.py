@@ -14,8 +14,10 @@ from services.core.sharing import shared, shared_rows
 from services.core.sharing_fields import FIELDS, LEVELS, RecordKind
 from services.gateway.aggregator_link.answers import reason_of
 from services.gateway.aggregator_link.consent_book import ConsentBook
-from services.gateway.aggregator_link.link import AggregatorLink
+from services.gateway.aggregator_link.judging import Signal
+from services.gateway.aggregator_link.link import AggregatorLink, able
 from services.gateway.aggregator_link.sent_log import SentLog
+from services.gateway.aggregator_link.table_uploading import TableUploader
 from services.gateway.heard import Heard
 from services.gateway.problems import ApiError
 from services.gateway.recorder_link import RecorderLink
@@ -98,41 +100,57 @@ class Sharing:
         )
 
     async def example(self, level: SharingLevel, switches: Mapping[str, bool]) -> ExampleView:
-        """What would be sent now under that choice: by the function that decides, from the latest that there is."""
+        """What would be sent now under that choice: by the function that decides, from the latest that there is.
+
+        By the routes that the station file has; without an aggregator by all, for what it would look like.
+        """
         grants = Grants.of(Life((Consent(ALWAYS, level, switches, share_past=True),)))
+        settings = None if self.link is None else self.link.settings
         found: list[ExampleRecord] = []
         missing: list[str] = []
-
-        def put(kind: RecordKind, record: Mapping[str, Any] | None) -> None:
-            if record is not None and (left := shared(kind, record, grants)) is not None:
-                found.append(ExampleRecord(kind=kind.value, record=left))
-
-        event_id = self._latest_event()
-        if event_id is not None:
-            event = self.heard.events[event_id]
-            answer = {"id": event.id, "revision": event.revision, "status": event.status.value, "reason": reason_of(event).value}
-            put(RecordKind.ANSWERS, answer | {"ts": self.clock.now()})
-        else:
-            missing.append("no event of the aggregator's is known yet, so there is no answer to show")
-        put(RecordKind.ONLINE, {"online": True, "ts": self.clock.now()})
-        battery, programme = self.station.battery, self.station.programme
-        able = {
-            "capacity_wh": battery.capacity_wh,
-            "power_w": battery.inverter_w,
-            "pledge_w": programme.pledge_w,
-            "programme": programme.name,
-        }
-        put(RecordKind.REGISTRATION, able)
+        if settings is None or settings.mqtt is not None:
+            found += self._over_mqtt(grants)
+            if self._latest_event() is None:
+                missing.append("no event of the aggregator's is known yet, so there is no answer to show")
+        uploader = None if self.link is None else self.link.uploader
         try:
-            if event_id is not None and grants.begins(RecordKind.EVENT) is not None:
-                put(RecordKind.EVENT, await self.recorder.get(f"/api/events/{event_id}/report"))
-            if grants.begins(RecordKind.HOURLY) is not None:
-                put(RecordKind.HOURLY, await self._last_hour())
-            if grants.begins(RecordKind.FULL) is not None and (row := await self._last_row(grants)) is not None:
-                found.append(ExampleRecord(kind="full", record=row))
+            if isinstance(uploader, TableUploader):
+                await self._into_tables(uploader, grants, found)
+            elif settings is None or uploader is not None:
+                await self._over_http(grants, found)
         except ApiError as error:
             missing.append(error.problem.message)
         return ExampleView(records=tuple(found), none_because="; ".join(missing) or None)
+
+    def _over_mqtt(self, grants: Grants) -> list[ExampleRecord]:
+        found: list[ExampleRecord] = []
+        if (event_id := self._latest_event()) is not None:
+            event = self.heard.events[event_id]
+            answer = {"id": event.id, "revision": event.revision, "status": event.status.value, "reason": reason_of(event).value}
+            _put(found, RecordKind.ANSWERS, answer | {"ts": self.clock.now()}, grants)
+        _put(found, RecordKind.ONLINE, {"online": True, "ts": self.clock.now()}, grants)
+        return found
+
+    async def _over_http(self, grants: Grants, found: list[ExampleRecord]) -> None:
+        _put(found, RecordKind.REGISTRATION, able(self.station), grants)
+        event_id = self._latest_event()
+        if event_id is not None and grants.begins(RecordKind.EVENT) is not None:
+            _put(found, RecordKind.EVENT, await self.recorder.get(f"/api/events/{event_id}/report"), grants)
+        if grants.begins(RecordKind.HOURLY) is not None:
+            _put(found, RecordKind.HOURLY, await self._last_hour(), grants)
+        if grants.begins(RecordKind.FULL) is not None and (row := await self._last_row(grants)) is not None:
+            found.append(ExampleRecord(kind="full", record=row))
+
+    async def _into_tables(self, uploader: TableUploader, grants: Grants, found: list[ExampleRecord]) -> None:
+        now = self.clock.now()
+        for kind, record in (("table live", uploader.live), ("table analysis", uploader.analysis)):
+            if (left := await record(grants, now)) is not None:
+                found.append(ExampleRecord(kind=kind, record=dict(left)))
+
+    def called(self, event_id: str) -> Signal | None:
+        """The aggregator's last word about an event; None for one that it never sent."""
+        known = None if self.link is None else self.link.store.last(event_id)
+        return None if known is None else known.signal
 
     def _latest_event(self) -> str | None:
         """The aggregator's latest event; without an aggregator any event, for what it would look like."""
@@ -155,3 +173,9 @@ class Sharing:
         answer = await self.recorder.get("/api/rows", {"start": start, "limit": "1000"})
         rows = shared_rows(answer.get("columns", ()), answer.get("rows", ()), grants) if isinstance(answer, dict) else []
         return rows[-1] if rows else None
+
+
+def _put(found: list[ExampleRecord], kind: RecordKind, record: Mapping[str, Any] | None, grants: Grants) -> None:
+    """Put into `found` what of `record` may leave, if anything."""
+    if record is not None and (left := shared(kind, record, grants)) is not None:
+        found.append(ExampleRecord(kind=kind.value, record=left))

@@ -51,6 +51,15 @@ def looked(test: SwitchTest, relay_on: bool | None, now: datetime) -> SwitchTest
     """The test after a look at the relay's read-back."""
     if test.stage is not Stage.WAITING:
         return test
-    if relay_on is test.wanted_on:
-        return replace(test, stage=Stage.PASSED)
-    return replace(test, stage=Stage.FAILED) if now - test.began > LASTS else test
+    # Whatever it reads back by now is the station's own doing, or somebody's.
+    if now - test.began > LASTS:
+        return replace(test, stage=Stage.FAILED)
+    return replace(test, stage=Stage.PASSED) if relay_on is test.wanted_on else test
+
+
+def holds(test: SwitchTest, manual: Mode | None, now: datetime) -> bool:
+    """Whether the station may be held in the test's mode still; `manual` is the mode by hand that it follows, None while that is not known.
+
+    Another mode by hand is a person's choice since, and so is any once the test's time is over.
+    """
+    return now - test.began <= LASTS and manual in (None, test.mode)

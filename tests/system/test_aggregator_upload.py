@@ -192,6 +192,28 @@ async def test_lowering_the_level_stops_in_the_middle_of_a_body_and_drops_what_l
         await wait_for(lambda: {record["ts"] for record in server.records("full")} >= {"2026-11-23T15:00:00.000Z"}, 20, what="the past")
 
 
+async def test_the_past_of_one_more_field_is_sent_though_the_past_of_others_was(rig, server):
+    rig.share(SharingLevel.FULL, {"full.p4_w": False, "hourly.p4_wh": False}, past=True)
+    async with rig.running() as uploader:
+        await wait_for(lambda: len(server.records("full")) == ROWS, 20, what="all rows")
+        await rig.until_idle(uploader)
+        before = len(server.records("full"))
+        rig.share(SharingLevel.FULL, {"full.p4_w": False})
+        await wait_for(lambda: uploader.progress.state == "idle", what="the upload")
+        assert len(server.records("full")) == before, "a field from now on sends nothing again"
+        rig.share(SharingLevel.FULL, past=True)
+        await wait_for(lambda: sum("p4_w" in row for row in server.records("full")) == ROWS, 20, what="the past of one field more")
+        await wait_for(lambda: sum("p4_wh" in hour for hour in server.records("hourly")) == 8, 20, what="its hours")
+
+
+def test_a_place_that_was_kept_without_its_fields_is_gone_on_from():
+    begins = datetime(2026, 11, 23, tzinfo=UTC)
+    place = Positions.read('{"full":{"begins":"2026-11-23T00:00:00Z","cursor":"7"}}').full
+    assert place is not None
+    assert place.holds(begins, {"full.p1_w": begins})
+    assert not place.holds(begins - timedelta(days=1), {"full.p1_w": begins})
+
+
 async def test_a_field_that_is_switched_off_is_in_no_body_by_any_route(rig, server):
     rig.share(SharingLevel.FULL, {"full.p4_w": False, "hourly.p4_wh": False, "event.capacity_wh": False}, past=True)
     async with rig.running() as uploader:

@@ -1,6 +1,7 @@
 """The bus lives through what happens to brokers, services and clocks."""
 
 import asyncio
+import contextlib
 import random
 import subprocess
 import sys
@@ -10,11 +11,13 @@ import pytest
 
 from services.bus.client import Bus
 from services.bus.clock import FollowedClock, SystemClock
+from services.bus.connection import Connection
 from services.bus.contract import CLOCK, CONTROLLER_STATE, EVENT, EVENT_COMMAND, POSITION_READING
 from services.bus.examples import example
 from services.bus.link_options import LinkOptions
 from services.bus.messages.events import EventCommand
 from services.bus.messages.state import ClockMessage, ControllerState
+from services.bus.outbox import Outgoing
 from tests.support.brokers import HOST, KillableMosquitto
 from tests.support.hesitant import hesitant
 from tests.support.plain_client import PlainClient
@@ -109,6 +112,47 @@ async def test_the_last_will_tells_of_a_killed_service(broker, plain) -> None:
     with PlainClient(broker.host, broker.port) as newcomer:
         await wait_for(lambda: newcomer.on(STATUS))
         assert newcomer.on(STATUS)[0].json["state"] == "offline"
+
+
+@pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)  # amqtt does not end the connection, see below
+@pytest.mark.parametrize("withheld_while", ["its files are read", "it connects"])
+async def test_a_last_will_that_was_withheld_meanwhile_is_not_given_to_the_broker(withheld_while, broker, plain) -> None:
+    allowed = True
+
+    def options() -> LinkOptions:
+        nonlocal allowed
+        allowed = allowed and withheld_while != "its files are read"
+        return LinkOptions()
+
+    def will() -> Outgoing | None:
+        nonlocal allowed
+        given, allowed = allowed, False
+        return Outgoing("will", b"gone", 1, False) if given else None
+
+    connection = Connection(
+        (broker.host, broker.port),
+        "somebody",
+        clock=SystemClock(),
+        jitter=random.Random(1),
+        will=will,
+        on_connected=lambda: None,
+        on_message=lambda *_: None,
+        options=options,
+    )
+    task = asyncio.create_task(connection.run())
+    try:
+        await wait_for(connection.up.is_set)
+        assert not connection.will_outdated
+        # Somebody else by its name: the broker ends our connection and publishes the last will that it has, if any.
+        with PlainClient(broker.host, broker.port, client_id="somebody"):
+            await wait_for(lambda: not connection.up.is_set())
+        plain.publish("after", "")
+        await wait_for(lambda: plain.on("after"))
+        assert not plain.on("will")
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_status_tells_health_and_a_clean_end(plain, make_bus) -> None:

@@ -75,6 +75,19 @@ def test_an_unusable_or_absent_recorder_is_said_clearly(house: House) -> None:
     assert house.get("/api/history", params={"hours": 700, "step_s": 1}).json()["field"] == "step_s"
 
 
+@pytest.mark.parametrize(
+    ("span", "field"),
+    [
+        ({"start": "0001-01-01T00:00:00+01:00"}, "start"),
+        ({"end": "9999-12-31T23:59:59-01:00"}, "end"),
+        ({"end": "0001-01-01T00:00:00Z"}, "end"),
+    ],
+)
+def test_a_span_beyond_the_calendar_is_refused_by_its_field(span: dict[str, str], field: str, house: House) -> None:
+    answer = house.get("/api/history", params=span)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
 def test_recorder_down_is_503(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.recorder.shutdown()
@@ -263,3 +276,27 @@ def test_a_recorder_that_answers_something_else_is_told_of_and_no_fault_of_ours(
         assert (page.status_code, "cannot be used" in page.text) == (200, True)
     finally:
         house.recorder.states.clear()
+
+
+# The test of a switch
+
+
+@pytest.mark.parametrize("somebody_elses", [False, True])
+def test_looking_at_a_test_lets_go_of_its_mode_and_never_of_a_persons(somebody_elses: bool, house: House) -> None:
+    house.decision(mode=2)
+    house.relay("p2", on=False)
+    wait_until(lambda: house.get("/api/state").json()["positions"]["p2"]["relay_on"] is False, what="the relay")
+    before = len(wishes(house))
+    begun = requests.post(f"{house.url}/devices/p2/test", data={"csrf": ""}, headers={"Origin": house.url}, timeout=10)
+    assert begun.status_code == 200, begun.text
+    mode = wait_until(lambda: wishes(house)[before:], what="the wish")[0]["mode"]
+    house.decision(mode=5 if somebody_elses else mode, reason_code="manual")
+    house.relay("p2", on=True)
+    wait_until(lambda: house.get("/api/state").json()["positions"]["p2"]["relay_on"] is True, what="the relay")
+    assert house.get("/devices").status_code == 200
+    assert [one["release"] for one in wishes(house)[before + 1 :]] == ([] if somebody_elses else [True])
+    house.decision(mode=2)
+
+
+def wishes(house: House) -> list[dict[str, Any]]:
+    return [one.json for one in house.client.on("sps/demo/controller/override")]

@@ -151,6 +151,29 @@ def test_a_target_that_refuses_is_tried_again_and_told_without_its_secrets(
     assert "phone.url (json)" in said
 
 
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_target_that_takes_long_gets_the_message_again_only_if_it_refused_it(
+    status: int, tmp_path: Path, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.notify.sender.SEND_S", 0.3)
+    monkeypatch.setattr("services.gateway.notify.notifier.FIRST_RETRY_S", 0.2)
+    secret(tmp_path, "phone.url", phone.url)
+    phone.hangs.clear()
+    with notifying(tmp_path, "phone.url") as house:
+        house.event("e1")
+        wait_until(lambda: "hangs" in errors(house), 20, what="word of it")
+        phone.status = status
+        phone.hangs.set()
+        if status != 200:
+            wait_until(lambda: "could not be delivered" in errors(house), 20, what="its refusal")
+            phone.status = 200
+        wait_until(lambda: house.get("/api/notifications").json()["targets"][0]["waiting"] == 0, 20, what="the delivery")
+        assert len(phone.taken) == 1
+        house.event("e2")
+        wait_until(lambda: len(phone.taken) == 2, 20, what="the next event's announcement")
+        assert phone.asked == 2 if status == 200 else phone.asked > 2
+
+
 def test_a_missing_or_wrong_url_is_named(tmp_path: Path) -> None:
     secret(tmp_path, "wrong.url", f"nosuch://{SECRET}")
     with notifying(tmp_path, "missing.url", "wrong.url") as house:

@@ -6,6 +6,8 @@ import io
 import pytest
 import requests
 
+from services.core.config.aggregator import Aggregator
+from services.core.sharing_fields import FIELDS
 from tests.support.gateway import House
 
 
@@ -66,6 +68,28 @@ def test_an_example_holds_what_would_be_sent_and_nothing_leaves(house):
     assert house.get("/api/sharing/sent").json() == {"sent": [], "next": None}
     for bad in ({"level": "all"}, {"level": "full", "fields": {"x": True}}, {"level": "full", "more": 1}):
         assert house.post("/api/sharing/example", bad).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("link", "kinds"),
+    [
+        ({"mqtt": {"host": "127.0.0.1", "port": 1}}, ["online"]),
+        ({"http": {"url": "http://127.0.0.1:1"}}, ["registration"]),
+        ({"http": {"url": "http://127.0.0.1:1", "profile": "table"}}, ["table analysis"]),
+    ],
+)
+def test_an_example_holds_what_the_configured_link_would_carry(link, kinds, tmp_path):
+    aggregator = Aggregator.model_validate({"network": "Borough", **link})
+    with House(tmp_path, aggregator=aggregator) as house:
+        example = house.post("/api/sharing/example", {"level": "event", "fields": {}}).json()
+        assert [one["kind"] for one in example["records"]] == kinds
+        assert ("no event" in (example["none_because"] or "")) == ("mqtt" in link)
+        if kinds == ["table analysis"]:
+            fields = example["records"][0]["record"]
+            assert (fields["name"], fields["network"], "max flex WhAC" in fields) == ("demo", "Borough", True)
+            form = {"sharing": "event", "csrf": "", "field": [one.name for one in FIELDS]}
+            piece = requests.post(f"{house.url}/preferences/sharing/example", data=form, headers={"Origin": house.url}, timeout=10)
+            assert "analysis table" in piece.text
 
 
 def test_the_log_of_what_left_is_paged_and_exported(house):

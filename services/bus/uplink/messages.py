@@ -1,7 +1,7 @@
 """The JSON messages over MQTT: events in, answers and presence out."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, ValidatorFunctionWrapHandler, WrapValidator, field_validator, model_validator
@@ -10,7 +10,7 @@ from services.bus.messages.base import Command, Telemetry, Utc
 from services.bus.uplink.bounds import EventId, KeptRevision, Told, Word
 from services.core.config.aggregator import NAME, NETWORK
 from services.core.config.policy import Duration, GoalSection
-from services.core.events import RESERVED_IDS, EventStatus
+from services.core.events import MAX_DURATION, RESERVED_IDS, EventStatus, only_dots
 from services.core.goals import Method
 from services.core.sharing import AnswerReason
 
@@ -70,7 +70,16 @@ class AggregatorEvent(Command):
     def _an_event(cls, event_id: str) -> str:
         if event_id in RESERVED_IDS:
             raise ValueError("this word is a topic of its own; choose another id")
+        if only_dots(event_id):
+            raise ValueError("dots alone are no address of a page; choose another id")
         return event_id
+
+    @field_validator("duration")
+    @classmethod
+    def _not_endless(cls, duration: timedelta | None) -> timedelta | None:
+        if duration is not None and not timedelta(0) < duration <= MAX_DURATION:
+            raise ValueError('use more than zero and at most 24 h, such as "PT4H" or 4')
+        return duration
 
     @field_validator("notice")
     @classmethod

@@ -89,8 +89,7 @@ class Collector:
         begins = grants.begins(RecordKind.FULL)
         if begins is None:
             return None
-        if place is None or place.begins != begins:
-            place = Place(begins=begins)
+        place = _from(place, begins, grants.of_kind(RecordKind.FULL))
         question = {"limit": str(limit)}
         if place.cursor:
             question["after"] = place.cursor
@@ -106,15 +105,14 @@ class Collector:
             raise _unusable("rows") from None
         records = shared_rows(columns, rows, grants)
         until = datetime.fromisoformat(records[-1]["ts"]) if records else None
-        return self._batch("full", records, grants, place, Place(begins=place.begins, cursor=cursor), until, more=more)
+        return self._batch("full", records, grants, place, place.at(cursor), until, more=more)
 
     async def hours(self, place: Place | None, grants: Grants, now: datetime, limit: int) -> Batch | None:
         """The whole hours that follow `place`, at most `limit`; None where there is none, or level `hourly` is not shared."""
         begins = grants.begins(RecordKind.HOURLY)
         if begins is None:
             return None
-        if place is None or place.begins != begins:
-            place = Place(begins=begins)
+        place = _from(place, begins, grants.of_kind(RecordKind.HOURLY))
         start = datetime.fromisoformat(place.cursor) if place.cursor else await self._first_hour(begins)
         if start is None:
             return None
@@ -132,7 +130,7 @@ class Collector:
             shared(RecordKind.HOURLY, {**one, "soc_pct": charges.get(str(one.get("start")))}, grants) for one in hours if _within(one, end)
         )
         records = [record for record in found if record is not None]
-        return self._batch("hourly", records, grants, place, Place(begins=begins, cursor=end.isoformat()), end, more=end < last)
+        return self._batch("hourly", records, grants, place, place.at(end.isoformat()), end, more=end < last)
 
     async def event(self, event_id: str, grants: Grants) -> dict[str, Any] | None:
         """What of one event's figures may leave, as they stand now."""
@@ -186,6 +184,13 @@ class Collector:
 def digest(record: Mapping[str, Any]) -> str:
     """What tells one state of an event's figures from another."""
     return hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def _from(place: Place | None, begins: datetime, since: Mapping[str, datetime]) -> Place:
+    """Where to go on: at `place`, or at the beginning where more of what lies before it may leave by now."""
+    if place is None or not place.holds(begins, since):
+        return Place(begins=begins, since=dict(since))
+    return place.model_copy(update={"since": dict(since)})
 
 
 def _at_the_end_of_hours(series: Any) -> dict[str, float]:

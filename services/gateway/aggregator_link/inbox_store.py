@@ -91,10 +91,16 @@ class InboxStore:
         while len(self.known) > MOST_KNOWN:
             self.known.popitem(last=False)
         # Of one event only the last word is still worth delivering, a cancellation after its schedule apart.
-        self.pending = [one for one in self.pending if one.id != signal.id or one.revision < signal.revision or one.action != signal.action]
+        waiting = self.pending_of(signal.id)
+        overtaken = waiting[-1] if waiting and waiting[-1].action == signal.action else None
+        self.pending = [one for one in self.pending if one is not overtaken]
         self.pending.append(signal)
         if signal.nonce is not None and signal.kid is not None:
             self._note_nonce(signal, now)
+
+    def pending_of(self, event_id: str) -> list[Signal]:
+        """What is still to be delivered of one event, in the order in which it came."""
+        return [one for one in self.pending if one.id == event_id]
 
     def settle(self, signal: Signal, outcome: Outcome, why: str = "") -> None:
         """`signal` needs no more delivering."""

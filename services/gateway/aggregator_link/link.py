@@ -99,6 +99,7 @@ class AggregatorLink:
             async with asyncio.TaskGroup() as tasks:
                 if (connection := self._connection) is not None and (inbox := self.inbox) is not None:
                     tasks.create_task(self._always("aggregator: inbox", inbox.keep))
+                    tasks.create_task(self._always("aggregator: backlog", inbox.resume))
                     tasks.create_task(self._always("aggregator: delivery", lambda: inbox.deliver(around.send, around.usual)))
                     tasks.create_task(self._always("aggregator: answers", lambda: self._answers.tell(connection)))
                 if self.uploader is not None:
@@ -243,7 +244,7 @@ class AggregatorLink:
         if self._epoch != (epoch := self._around.consent.gate()):
             self._epoch = epoch
             self._connection.discard()
-        if self._connection.up.is_set() and self._presence.outdated:
+        if self._connection.linked and (self._presence.outdated or self._connection.will_outdated):
             self._presence.say(self._connection, online=True)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 

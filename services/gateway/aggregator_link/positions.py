@@ -1,8 +1,12 @@
 """How far each kind of record has been taken by the aggregator."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.bus.messages.base import Utc
+from services.core.consent import ALWAYS
 
 MOST_EVENTS = 1000
 
@@ -14,6 +18,21 @@ class Place(BaseModel):
 
     begins: Utc
     cursor: str = ""
+    since: dict[str, Utc] | None = None
+    """From when on each field was sent; None where that was not kept yet."""
+
+    def at(self, cursor: str) -> "Place":
+        """The same, come as far as `cursor`."""
+        return self.model_copy(update={"cursor": cursor})
+
+    def holds(self, begins: datetime, since: Mapping[str, datetime]) -> bool:
+        """Whether all that may leave of the time before the cursor was sent: no field reaches further back than it did.
+
+        A field that is new reaches back to the choice that let it leave, when nothing later was sent yet; unless its past was included.
+        """
+        if self.begins != begins:
+            return False
+        return self.since is None or all(at >= self.since[name] if name in self.since else at != ALWAYS for name, at in since.items())
 
 
 class Positions(BaseModel):

@@ -74,18 +74,24 @@ class TableUploader:
 
     async def _round(self) -> None:
         grants, gate = self.consent.grants, Gate(self.consent.gate)
-        able = shared(RecordKind.REGISTRATION, self.able, grants)
         now = self.poster.clock.now()
-        row = await self._latest_row(grants)
-        if (fields := table.live(self.who, row, able, now)) is not None:
+        if (fields := await self.live(grants, now)) is not None:
             record = await self._record("live", gate)
             await self._patch("/live", {"records": [{"id": record, "fields": fields}]}, "table live", gate)
         if self._analysed_at is None or now - self._analysed_at >= ANALYSIS_EVERY:
-            analysis = table.analysis(self.who, await self._last_events(grants, now), await self._hours(grants), able, now)
-            if analysis is not None:
+            if (analysis := await self.analysis(grants, now)) is not None:
                 record = await self._record("analysis", gate)
                 await self._patch(f"/analysis/{record}", {"fields": analysis}, "table analysis", gate)
             self._analysed_at = now
+
+    async def live(self, grants: Grants, now: datetime) -> dict[str, str] | None:
+        """The live record as `grants` let it be now. Raises ApiError."""
+        return table.live(self.who, await self._latest_row(grants), shared(RecordKind.REGISTRATION, self.able, grants), now)
+
+    async def analysis(self, grants: Grants, now: datetime) -> dict[str, str] | None:
+        """The analysis record, likewise."""
+        able = shared(RecordKind.REGISTRATION, self.able, grants)
+        return table.analysis(self.who, await self._last_events(grants, now), await self._hours(grants), able, now)
 
     async def _latest_row(self, grants: Grants) -> dict[str, Any] | None:
         if grants.begins(RecordKind.FULL) is None:

@@ -13,7 +13,7 @@ from services.gateway.notify import memory as kept
 from services.gateway.notify.deciding import Message, decide
 from services.gateway.notify.facts import facts
 from services.gateway.notify.memory import MOST_WAITING, Memory, MemoryUnusable, Waiting
-from services.gateway.notify.sender import DeliveryFailed, Sender
+from services.gateway.notify.sender import DeliveryFailed, Sender, Undecided
 
 LOOK_EVERY_S = 2.0
 SETTLE_S = 3.0
@@ -116,13 +116,30 @@ class Notifier:
         if not self._replace(one, trying):
             return False
         try:
-            await self.sender.send(one.target, f"{self._desk.station.station}: {one.title}", one.body, one.kind)
+            await self._send(one)
         except DeliveryFailed as failed:
             self._desk.bus.report(f"a notification could not be delivered: {failed}", field=one.target, remedy="it is tried again")
             self._replace(trying, trying.model_copy(update={"trying": False}))
             return False
         self._drop(trying)
         return True
+
+    async def _send(self, one: Waiting) -> None:
+        """Send it once and wait for what becomes of it. Raises DeliveryFailed for what was certainly not taken."""
+        try:
+            await self.sender.send(one.target, f"{self._desk.station.station}: {one.title}", one.body, one.kind)
+        except Undecided as hanging:
+            self._desk.bus.report(
+                f"a notification hangs: {hanging}", field=one.target, remedy="it is tried again only if it turns out not to be taken"
+            )
+            left = GIVEN_UP - (utc_now() - one.made_at)
+            try:
+                async with asyncio.timeout(max(left.total_seconds(), 0.0)):
+                    failure = await asyncio.shield(hanging.outcome)
+            except TimeoutError:
+                return  # nobody would want it any more, and it may have been taken long ago
+            if failure is not None:
+                raise DeliveryFailed(failure) from None
 
     def _replace(self, old: Waiting, new: Waiting) -> bool:
         waiting = tuple(new if one is old else one for one in self._memory.waiting)

@@ -10,12 +10,21 @@ from services.bus.secrets import NoSecret, read_secret
 from services.core.config.notifications import Kind
 
 SEND_S = 30.0
-"""Real seconds that one delivery may take."""
+"""Real seconds after which a delivery counts as one that hangs."""
 WARNINGS = frozenset({Kind.EVENT_CANNOT_BE_MET, Kind.DEVICE_LOST, Kind.BATTERY_LOW})
 
 
 class DeliveryFailed(Exception):
     """A message that was not taken. Says which target and why, and never what is in its URL."""
+
+
+class Undecided(DeliveryFailed):
+    """Nobody knows yet whether the message is taken: it is under way still, and must not be sent a second time."""
+
+    def __init__(self, message: str, outcome: "asyncio.Future[str | None]") -> None:
+        """`outcome` comes one day, or never: why it was not delivered; None if it was."""
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Sender:
@@ -26,7 +35,7 @@ class Sender:
         self._busy: set[str] = set()
 
     async def send(self, target: str, title: str, body: str, kind: Kind | None = None) -> None:
-        """Deliver to `target`, the name of a secret. Raises DeliveryFailed."""
+        """Deliver to `target`, the name of a secret. Raises DeliveryFailed, or Undecided while it hangs."""
         try:
             url = read_secret(target, self._var)
         except NoSecret as missing:
@@ -34,11 +43,12 @@ class Sender:
         if target in self._busy:
             raise DeliveryFailed(f"{target}: the last delivery still hangs")
         self._busy.add(target)
+        outcome = _in_thread(lambda: self._done(target, url, title, body, kind))
         try:
             async with asyncio.timeout(SEND_S):
-                failure = await _in_thread(lambda: self._done(target, url, title, body, kind))
+                failure = await asyncio.shield(outcome)
         except TimeoutError:
-            raise DeliveryFailed(f"{target} ({_service(url)}) did not take the message within {SEND_S:.0f} s") from None
+            raise Undecided(f"{target} ({_service(url)}) did not take the message within {SEND_S:.0f} s", outcome) from None
         if failure is not None:
             raise DeliveryFailed(failure)
 
@@ -70,7 +80,7 @@ def _service(url: str) -> str:
     return url.partition("://")[0][:20]
 
 
-async def _in_thread(work: Callable[[], str | None]) -> str | None:
+def _in_thread(work: Callable[[], str | None]) -> asyncio.Future[str | None]:
     """`work` in a thread of its own, which nobody waits for at the end: a server that never answers must not hold up the gateway's stop."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[str | None] = loop.create_future()
@@ -88,4 +98,4 @@ async def _in_thread(work: Callable[[], str | None]) -> str | None:
             loop.call_soon_threadsafe(settle, failure)
 
     threading.Thread(target=run, name="notification", daemon=True).start()
-    return await result
+    return result

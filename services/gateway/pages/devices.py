@@ -156,7 +156,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             after = switch_test.looked(test, desk.state().positions[position].relay_on, desk.clock.now())
             tests[position] = after
             if after.stage is not Stage.WAITING and test.stage is Stage.WAITING:
-                await _let_go(desk)
+                await _let_go(desk, test)
 
     async def shown() -> dict[str, Any]:
         await look()
@@ -205,17 +205,21 @@ def router(desk: Desk, site: Site) -> APIRouter:
 
     @routes.post("/devices/test/stop", dependencies=[require("admin")])
     async def stop(request: Request) -> Response:
-        running = [position for position, one in tests.items() if one.stage is Stage.WAITING]
-        for position in running:
-            del tests[position]
-        if running:
-            await _let_go(desk)
+        await look()
+        for position, one in list(tests.items()):
+            if one.stage is Stage.WAITING:
+                del tests[position]
+                await _let_go(desk, one)
         return site.told(request, site.text(request, N_("The test is over; the station decides by itself again.")), back="/devices")
 
     return routes
 
 
-async def _let_go(desk: Desk) -> None:
+async def _let_go(desk: Desk, test: SwitchTest) -> None:
+    state = desk.state().controller
+    manual = Mode(state.mode_commanded) if state is not None and state.reason_code == "manual" else None
+    if not switch_test.holds(test, manual, desk.clock.now()):
+        return
     try:
         await overriding.wish(desk, None)
     except ApiError:

@@ -48,6 +48,7 @@ def router(desk: Desk, site: Site) -> APIRouter:
             "running": [event for event in events if event.status == "ongoing"],
             "past": [event for event in events if not view.is_open(event)][:PAST],
             "so_far": promise.so_far,
+            "called": desk.sharing.called,
             "hours": promise.hour_by_hour,
             "now": desk.moment().now,
         }

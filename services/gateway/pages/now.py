@@ -20,7 +20,8 @@ def router(desk: Desk, site: Site) -> APIRouter:
 
     def card() -> dict[str, object]:
         event = first_open(view.event_views(desk.heard))
-        return {"event": event, "kept": promise.so_far(event) if event else None, "now": desk.moment().now}
+        kept = promise.so_far(event) if event else None
+        return {"event": event, "kept": kept, "called": desk.sharing.called, "now": desk.moment().now}
 
     @routes.get("/", dependencies=[require("read")])
     async def now(request: Request) -> Response:

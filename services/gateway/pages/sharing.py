@@ -33,6 +33,11 @@ KINDS = {
     RecordKind.REGISTRATION: N_("What the station is able to do"),
     RecordKind.ONLINE: N_("Whether it is connected"),
 }
+EXAMPLES = {
+    **{kind.value: text for kind, text in KINDS.items()},
+    "table live": N_("The aggregator's live table"),
+    "table analysis": N_("The aggregator's analysis table"),
+}
 LEVELS = {
     SharingLevel.NONE: (N_("Nothing but your answers"), N_("Only whether you take part in an event.")),
     SharingLevel.EVENT: (N_("Events"), N_("What each event came to: baseline, reduction, performance.")),
@@ -86,7 +91,7 @@ def values(
 
 def in_words(record: ExampleRecord) -> tuple[str, str]:
     """What an example is, and the record as it would be sent."""
-    return KINDS.get(RecordKind(record.kind), record.kind), json.dumps(record.record, indent=2, ensure_ascii=False)
+    return EXAMPLES.get(record.kind, record.kind), json.dumps(record.record, indent=2, ensure_ascii=False)
 
 
 def router(desk: Desk, site: Site) -> APIRouter:

@@ -1,6 +1,6 @@
 """The past, as the recorder tells it."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Annotated, Any
 
@@ -22,6 +22,18 @@ MAX_SPAN = timedelta(days=400)
 When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offset; both left out, the last `hours`.")]
 
 
+def _utc(field: str, moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _outside(field, moment) from None
+
+
+def _outside(field: str, moment: datetime) -> ApiError:
+    remedy = "use a time between the years 2000 and 2200"
+    return ApiError(422, Problem(message="in UTC it lies beyond the calendar", field=field, value=moment.isoformat(), remedy=remedy))
+
+
 def router(desk: Desk) -> APIRouter:
     """The routes of the past."""
     routes = APIRouter(tags=["history"], dependencies=[require("read")])
@@ -39,8 +51,11 @@ def router(desk: Desk) -> APIRouter:
     ) -> HistoryView:
         if not desk.clock.known:
             raise ApiError(503, Problem(message="station time is not known yet", remedy="try again in a few seconds"))
-        until = (end or desk.clock.now()).astimezone(UTC)
-        since = start.astimezone(UTC) if start else until - timedelta(hours=hours)
+        until = desk.clock.now() if end is None else _utc("end", end)
+        try:
+            since = until - timedelta(hours=hours) if start is None else _utc("start", start)
+        except OverflowError:
+            raise _outside("end", until) from None
         length_s = (until - since).total_seconds()
         if not 0 < length_s <= MAX_SPAN.total_seconds() or not 2000 <= since.year < 2200:
             shown = since.isoformat()

@@ -62,6 +62,13 @@ def test_a_time_without_an_offset_is_refused() -> None:
         decode(PositionReading, b'{"ts":"2027-01-01T00:00:00","power_w":1,"device":"x"}')
 
 
+@pytest.mark.parametrize("ts", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_that_the_calendar_has_only_with_its_offset_is_refused(ts) -> None:
+    with pytest.raises(Refused, match="ts") as refused:
+        decode(PositionReading, f'{{"ts":"{ts}","power_w":1,"device":"x"}}'.encode())
+    assert "beyond the calendar" in refused.value.problems[0].remedy
+
+
 def test_unknown_fields_of_telemetry_are_ignored_and_null_stays_unknown() -> None:
     reading = decode(PositionReading, b'{"ts":"2027-01-01T01:00:00+01:00","power_w":null,"device":"x","colour":"red"}')
     assert reading.power_w is None

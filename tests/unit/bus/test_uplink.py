@@ -81,6 +81,7 @@ def test_a_public_key_goes_to_the_station_file_and_back():
         ({"id": "x" * 10_000}, "id"),
         ({"id": "команда"}, "id"),
         ({"id": "command"}, "id"),
+        ({"id": ".."}, "id"),
         ({"id": 7}, "id"),
         ({"start": 1_800_000_000}, "start"),
         ({"start": "16:00"}, "start"),

@@ -74,6 +74,15 @@ def test_a_finished_event_never_replays(hours_later):
     book = advance(book, T0 + hours_later * HOUR)
     again, outcome = schedule(book, an_event(revision=9, start=T0 + (hours_later + 1) * HOUR))
     assert (again, outcome.event) == (book, None)
+    # While the finished event is on the bus it answers for itself; afterwards only a refusal does.
+    assert (getattr(outcome.refusal, "field", None) == "id") == ("a" in book.archived)
+
+
+def test_a_refusal_does_not_take_the_place_of_an_archived_event():
+    book = advance(advance(advance(a_book(an_event()), T0 + HOUR), T0 + 3 * HOUR), T0 + 24 * 9 * HOUR)
+    assert "a" in book.archived
+    same, _ = event_book.refuse(book, an_event(revision=1), BadValue("event", "a", "nobody is home"))
+    assert same == book
 
 
 def test_an_overlapping_event_is_refused_and_seen_to_be():

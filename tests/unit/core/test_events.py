@@ -75,6 +75,8 @@ def test_an_event_over_midnight_keeps_its_length():
         (EventRequest(start="now", duration=timedelta(hours=-1)), "duration"),
         (EventRequest(start="now", duration=timedelta(days=7)), "duration"),
         (EventRequest(start="now", id="command"), "id"),
+        (EventRequest(start="now", id="."), "id"),
+        (EventRequest(start="now", id=".."), "id"),
         (EventRequest(start="now", id="a/b"), "id"),
         (EventRequest(start="now", id="+"), "id"),
     ],

@@ -1,6 +1,7 @@
 """What is made of the aggregator's messages: joined late, remembered, and told from a replay."""
 
 import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -93,6 +94,13 @@ def test_signed_for_one_station_it_is_taken_there():
     assert judge("one", signed(station="demo"), rules(require_signed=True), NOW).kid == "a"
 
 
+@pytest.mark.parametrize("duration", ["P9999999D", "PT25H", "PT0S", -1])
+def test_an_event_lasts_more_than_nothing_and_at_most_a_day(duration):
+    with pytest.raises(Refusal) as refused:
+        judge("all", message(start=(NOW - timedelta(hours=1)).isoformat(), duration=duration), rules(), NOW)
+    assert (refused.value.reason, refused.value.field) == (AnswerReason.BAD_MESSAGE, "duration")
+
+
 class World:
     """An inbox with all around it written down."""
 
@@ -100,6 +108,7 @@ class World:
         self.clock = ManualClock(NOW)
         self.store = InboxStore(folder)
         self.refused: list[AnswerReason] = []
+        self.reported: list[Refusal] = []
         self.repeated: list[str] = []
         self.acknowledged = 0
         self.known: dict[str, object] = {}
@@ -108,13 +117,13 @@ class World:
             rules(),
             self.clock,
             knows=self.known.get,  # type: ignore[arg-type]
-            report=lambda *_: None,
+            report=lambda refusal, _topic: self.reported.append(refusal),
             refused=lambda refusal, _way: self.refused.append(refusal.reason),
             repeated=self.repeated.append,
         )
 
-    def receive(self, payload, *, retained=False):
-        self.inbox.receive("all", Delivery("t", payload, retained, self._acknowledge))
+    def receive(self, payload, *, retained=False, lost=lambda: False):
+        self.inbox.receive("all", Delivery("t", payload, retained, self._acknowledge, lost))
 
     def _acknowledge(self):
         self.acknowledged += 1
@@ -153,7 +162,32 @@ async def test_a_signed_message_again_is_a_repeat_at_first_and_a_replay_later(wo
     assert (world.repeated, world.refused) == (["e1"], [])
     world.clock.advance(601)
     world.receive(signed())
-    assert world.refused == [AnswerReason.REPLAYED]
+    # Whoever sent it must not think that the station leaves the event: it is answered as it stands, and the person is told.
+    assert (world.repeated, world.refused) == (["e1", "e1"], [])
+    assert [refusal.reason for refusal in world.reported] == [AnswerReason.REPLAYED]
+
+
+async def test_a_copy_of_an_earlier_revision_is_no_refusal_either(world):
+    world.receive(signed())
+    world.receive(signed(nonce="nonce-0002", revision=1))
+    world.receive(signed())
+    world.clock.advance(601)
+    world.receive(signed())
+    assert (world.repeated, world.refused) == (["e1", "e1"], [])
+    assert [(one.id, one.revision) for one in world.store.pending] == [("e1", 1)]
+
+
+@pytest.mark.parametrize("field", ["start", "ts"])
+async def test_a_time_beyond_the_calendar_is_refused_and_acknowledged(field, world):
+    world.receive(message(**{field: "0001-01-01T00:00:00+01:00"}))
+    assert (world.refused, world.acknowledged) == ([AnswerReason.BAD_MESSAGE], 1)
+    assert world.reported[0].field == field
+
+
+async def test_a_message_that_we_fail_on_is_refused_and_does_not_come_again(world, monkeypatch):
+    monkeypatch.setattr(inbox, "judge", lambda *_: 1 // 0)
+    world.receive(message())
+    assert (world.refused, world.acknowledged) == ([AnswerReason.BAD_MESSAGE], 1)
 
 
 async def test_a_nonce_that_had_to_make_room_takes_older_messages_with_it(world, monkeypatch):
@@ -185,7 +219,7 @@ async def test_an_id_of_the_persons_own_is_left_alone(world):
 
 async def test_an_event_that_the_controller_had_before_a_crash_is_taken_for_the_aggregators(world):
     world.known["e1"] = SimpleNamespace(revision=0, start=NOW + timedelta(hours=2))
-    world.receive(message())
+    world.receive(message(start=(NOW + timedelta(hours=2, microseconds=999)).isoformat()))
     assert (world.refused, [one.id for one in world.store.pending]) == ([], ["e1"])
 
 
@@ -231,6 +265,137 @@ async def test_delivery_goes_on_until_the_controller_has_it(world):
     task.cancel()
     assert attempts == ["e1"] * 3
     assert world.store.last("e1").outcome == "delivered"
+
+
+async def accepting(command):
+    return command.id, SimpleNamespace(status=EventStatus.SCHEDULED, revision=command.revision)
+
+
+@contextlib.asynccontextmanager
+async def delivering(world, send):
+    task = asyncio.create_task(world.inbox.deliver(send, lambda: USUAL))
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_kept_event_that_no_command_can_be_made_of_is_refused_and_the_next_goes_on(tmp_path):
+    store = InboxStore(tmp_path)
+    good = judge("all", message(id="good"), rules(), NOW)
+    endless = good.model_copy(update={"id": "endless", "start": NOW - timedelta(hours=1), "duration": timedelta(days=9_999_999)})
+    for signal in (endless, good):
+        store.take(signal, NOW)
+    store.write(store.snapshot())
+    world = World(tmp_path)
+    async with delivering(world, accepting):
+        await wait_for(lambda: not world.store.pending)
+    assert {event_id: known.outcome for event_id, known in world.store.known.items()} == {"endless": "refused", "good": "delivered"}
+
+
+async def test_one_that_nobody_answers_for_keeps_no_other_waiting(world):
+    tried = []
+
+    async def send(command):
+        tried.append(command.id)
+        return command.id, None if command.id == "stuck" else SimpleNamespace(status=EventStatus.SCHEDULED)
+
+    world.receive(message(id="stuck"))
+    world.receive(message(id="e1"))
+    async with delivering(world, send):
+        await wait_for(lambda: [one.id for one in world.store.pending] == ["stuck"])
+        await wait_for(lambda: tried.count("stuck") > 3)
+        world.receive(message(id="e2"))
+        await wait_for(lambda: world.store.last("e2").outcome == "delivered")
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ({"action": "cancel", "start": None}, {"status": EventStatus.CANCELLED, "revision": 0}),
+        ({"revision": 1, "duration": "PT2H"}, {"status": EventStatus.SCHEDULED, "revision": 1}),
+    ],
+)
+async def test_what_the_controller_did_not_hear_is_sent_until_the_event_stands_as_it_says(later, told, world):
+    as_it_was = SimpleNamespace(status=EventStatus.SCHEDULED, revision=0, start=NOW + timedelta(hours=2))
+    attempts = []
+
+    async def send(command):
+        attempts.append(command.action)
+        return command.id, None
+
+    world.known["e1"] = as_it_was
+    world.receive(message())
+    async with delivering(world, send):
+        await wait_for(lambda: not world.store.pending, what="what the event shows already")
+        attempts.clear()
+        world.receive(message(ts=(NOW + timedelta(seconds=1)).isoformat(), **later))
+        await wait_for(lambda: len(attempts) > 3, what="another try")
+        assert world.store.last("e1").outcome == "waiting"
+        world.known["e1"] = SimpleNamespace(**{**vars(as_it_was), **told})
+        await wait_for(lambda: not world.store.pending, what="its end once the event shows it")
+    assert world.store.last("e1").outcome == "delivered"
+
+
+@contextlib.asynccontextmanager
+async def working(world, *names):
+    tasks = [asyncio.create_task(getattr(world.inbox, name)()) for name in names]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def earliest(number):
+    """More events than are taken at once, so many of them."""
+    return [message(id=f"e{one}") for one in range(inbox.TAKEN[0] + number)]
+
+
+async def test_a_backlog_waits_unacknowledged_and_is_taken_in_its_order(world):
+    for body in earliest(inbox.MOST_HELD):
+        world.receive(body)
+    assert (len(world.store.pending), world.refused) == (inbox.TAKEN[0], [])
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    world.receive(message(id="e0", action="cancel", start=None, ts=later))
+    assert world.store.pending[-1].action == "cancel", "what ends a known event does not wait"
+    world.receive(message(id="one-too-many"))
+    assert (world.refused, world.acknowledged) == ([AnswerReason.TOO_MANY], 1)
+    async with working(world, "resume", "keep"):
+        await wait_for(lambda: len(world.store.known) == inbox.TAKEN[0] + inbox.MOST_HELD)
+        await wait_for(lambda: world.acknowledged == inbox.TAKEN[0] + inbox.MOST_HELD + 2)
+    assert list(world.store.known)[-2:] == ["e48", "e49"]
+
+
+async def test_the_cancellation_of_what_is_held_waits_behind_it(world):
+    for body in earliest(1):
+        world.receive(body)
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    world.receive(message(id="e30", action="cancel", start=None, ts=later))
+    assert world.store.last("e30") is None
+    async with working(world, "resume"):
+        await wait_for(lambda: [one.action for one in world.store.pending_of("e30")] == ["schedule", "cancel"])
+
+
+async def test_what_is_held_comes_again_with_the_next_connection_and_is_held_once(world):
+    lost = False
+    bodies = earliest(inbox.MOST_HELD)
+    for body in bodies:
+        world.receive(body, lost=lambda: lost)
+    lost = True
+    for body in bodies[inbox.TAKEN[0] :]:
+        world.receive(body)
+    assert world.refused == []
+    async with working(world, "resume", "keep"):
+        await wait_for(lambda: world.acknowledged == len(bodies))
+    assert world.repeated == []
+
+
+async def test_however_often_one_event_changes_little_of_it_is_pending(world):
+    for number in range(2 * inbox_store.MOST_PENDING):
+        ts = (NOW + timedelta(seconds=number)).isoformat()
+        world.receive(message(revision=number, ts=ts))
+        world.receive(message(action="cancel", start=None, ts=ts))
+    assert len(world.store.pending) <= inbox_store.MOST_PENDING
 
 
 async def test_what_is_written_again_and_again_is_all_of_it_each_time(world, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.modes import FEEDS, AtsPriority, Feed, Hardware, Mode, switchboard
-from services.gateway.switch_test import LASTS, Stage, looked, plan
+from services.gateway.switch_test import LASTS, Stage, holds, looked, plan
 
 BOARD = switchboard(Hardware(p1_relay=True, p2_relay=True, p3_actuator=False, ats_priority=AtsPriority.GRID))
 NOW = datetime(2026, 7, 1, 16, tzinfo=UTC)
@@ -47,3 +47,18 @@ def test_it_passes_by_the_read_back_fails_by_time_and_then_stands() -> None:
     assert passed.stage is Stage.PASSED
     assert looked(passed, False, NOW + 2 * LASTS).stage is Stage.PASSED
     assert looked(test, False, NOW + LASTS + timedelta(seconds=1)).stage is Stage.FAILED
+
+
+def test_what_the_relay_reads_back_after_its_time_is_no_pass() -> None:
+    test = plan("p2", False, BOARD, POSSIBLE, NOW)
+    assert test is not None
+    assert looked(test, True, NOW + LASTS + timedelta(seconds=1)).stage is Stage.FAILED
+
+
+def test_only_its_own_mode_is_let_go_of_and_only_while_it_lasts() -> None:
+    test = plan("p2", False, BOARD, POSSIBLE, NOW)
+    assert test is not None
+    assert holds(test, test.mode, NOW + LASTS)
+    assert holds(test, None, NOW)
+    assert not holds(test, Mode.BATTERY, NOW)
+    assert not holds(test, test.mode, NOW + LASTS + timedelta(seconds=1))

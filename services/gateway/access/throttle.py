@@ -30,7 +30,8 @@ class Failures:
         if self.count < free or now_s - self.last_s > FORGOTTEN_S:
             return 0.0
         wait_s = min(2.0 ** min(self.count - free + 1, 30), longest_s)
-        return max(0.0, self.last_s + wait_s - now_s)
+        # In floating point what remains may be a hair more than the whole.
+        return min(wait_s, max(0.0, self.last_s + wait_s - now_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -19,6 +19,7 @@ from services.gateway.aggregator_link import positions
 from services.gateway.aggregator_link.collecting import Batch, Collector, digest
 from services.gateway.aggregator_link.consent_book import ConsentBook
 from services.gateway.aggregator_link.gate import Gate
+from services.gateway.aggregator_link.making_ahead import Collect, MakingAhead
 from services.gateway.aggregator_link.packing import Packed
 from services.gateway.aggregator_link.posting import Letter, Poster
 from services.gateway.aggregator_link.progress import Followed, Progress
@@ -37,7 +38,6 @@ FOLLOWED = timedelta(days=60)
 
 
 KIND: Mapping[str, Kind] = MappingProxyType({kind: kind for kind in KINDS})
-Collect = Callable[[positions.Place | None], Coroutine[Any, Any, Batch | None]]
 
 
 class _Away(Exception):
@@ -220,21 +220,20 @@ class Uploader:
         self._seen |= stamps
 
     async def _follow(self, kind: Kind, collect: Collect) -> None:
-        """Send batch after batch; while one is under way, the next is made."""
+        """Send batch after batch; while one is under way, the next ones are made."""
         begun = self._begun.get(kind)
-        batch = await collect(getattr(self._places, kind)) if begun is None else begun[0]
-        while batch is not None:
-            following = asyncio.create_task(collect(batch.place)) if batch.more else None
+        first = None if begun is None else begun[0]
+        while True:
+            making = MakingAhead(collect, getattr(self._places, kind), first)
             try:
-                taken = await self._post(batch)
-                if taken:
-                    batch = None if following is None else await following
+                while (batch := await making.next()) is not None:
+                    if not await self._post(batch):
+                        break  # too large: the same again, in smaller pieces
+                else:
+                    return
             finally:
-                if following is not None:
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
-            if not taken:  # too large: the same again, in smaller pieces
-                batch = await collect(getattr(self._places, kind))
+                await making.close()
+            first = None
 
     async def _post(self, batch: Batch) -> bool:
         """Send one batch and move on; False if it was too large. Raises _Away and _Changed."""

@@ -63,8 +63,7 @@ class Desk:
             check_name(name)
         now = self.context.clock.now()
         if len(names) > 50 and not renew:
-            wanted = set(names)
-            found = self._write(lambda connection: [one for one in stations.enrol_many(connection, names, now) if one.name in wanted])
+            found = self._write(lambda connection: stations.enrol_many(connection, names, now))
         else:
             found = self._write(lambda connection: stations.enrol(connection, names, now, renew=renew))
         self.write_broker_files()
